@@ -5,6 +5,7 @@ that nobody can strip, add, swap or reorder one without breaking the author's si
 same bytes. What a body means is the contracts' business; here it is any canonical object.
 """
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -132,7 +133,7 @@ def decode_transaction(data: bytes) -> SignedTransaction:
     value = decode(data, limit=MAX_TRANSACTION_BYTES)
     content = convert(value, Transaction)
     names = [(item.participant, item.key_id) for item in content.endorsements]
-    if any(first >= second for first, second in zip(names, names[1:], strict=False)):
+    if any(first >= second for first, second in itertools.pairwise(names)):
         raise InvalidTransaction("endorsement_order", "endorsements ascend by participant and key, without repeats")
     core = {key: value[key] for key in ("v", "network", "kind", "body", "author", "nonce", "expires_time")}
     core_hash = tagged_hash("tx-core", encode_trusted(core))

@@ -1,0 +1,177 @@
+"""The closed schemas of every transaction body. An unknown field is refused; nothing personal has a field.
+
+A body with a list carries one operation per item: one signature, one receipt each, judged one after the
+other. Identifiers of claims, cases, pools, records, consents and payouts are derived (see identifiers).
+"""
+
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from contracts.statements import SignedStatement
+from ledger.types import Count, Hex16, Hex32, Name, OrgId
+
+MAX_OPERATIONS = 500
+"""Items in one body; the genesis limit may be lower."""
+MAX_TOKEN_CHARS = 16_384
+"""A consent token with every list at its bound is about 10 kB."""
+MAX_CO_ADJUDICATORS = 8
+MAX_POLICIES = 16
+"""Policies of one insurer in one claim."""
+
+RecordType: TypeAlias = Literal["admission", "discharge", "invoice", "charges"]
+Verdict: TypeAlias = Literal["accepted", "rejected"]
+Token: TypeAlias = Annotated[str, Meta(max_length=MAX_TOKEN_CHARS)]
+
+
+class _Body(Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class PolicyCommitment(_Body):
+    """One policy: commitments to its terms and first account, and who must agree to a payment under it."""
+
+    policy_id: Hex16
+    terms_commit: Hex32
+    product_hash: Hex32
+    account_id: Hex16
+    account_v0_commit: Hex32
+    co_adjudicators: Annotated[tuple[OrgId, ...], Meta(min_length=1, max_length=MAX_CO_ADJUDICATORS)]
+    threshold: Annotated[int, Meta(ge=1, le=MAX_CO_ADJUDICATORS)]
+    escalation_to: OrgId
+    look_back_days: Annotated[int, Meta(ge=0, le=3660)]
+
+
+class PolicyCommit(_Body):
+    """`policy.commit`, by the insurer."""
+
+    policies: Annotated[tuple[PolicyCommitment, ...], Meta(min_length=1, max_length=MAX_OPERATIONS)]
+
+
+class ConsentGrant(_Body):
+    """`consent.grant`, relayed by any participant: the customer's signature is inside each token."""
+
+    tokens: Annotated[tuple[Token, ...], Meta(min_length=1, max_length=MAX_OPERATIONS)]
+
+
+class ConsentRevoke(_Body):
+    """`consent.revoke`: either a token signed with the consent's key, or the slip (preimage of revoke_hash)."""
+
+    consent_id: Hex32
+    token: Token | None
+    slip: Hex32 | None
+
+
+class PublishedRecord(_Body):
+    """One record: commitments only. `padded_size` is a power of two from 64 kB."""
+
+    case_id: Hex32
+    consent_id: Hex32
+    record_type: RecordType
+    commitment: Hex32
+    ciphertext_digest: Hex32
+    padded_size: Count
+    replaces: Hex32 | None
+
+
+class RecordPublish(_Body):
+    """`record.publish`, by the hospital."""
+
+    records: Annotated[tuple[PublishedRecord, ...], Meta(min_length=1, max_length=MAX_OPERATIONS)]
+
+
+class RecordEndorsement(_Body):
+    """The commission's word on one record. `profile` names the rule set it was checked against.
+
+    `nullifier` is given for invoices exactly; `reverses` for red ones: the nullifier of the original.
+    A rejected record has no nullifier and the code `EVIDENCE_INVALID`.
+    """
+
+    record_id: Hex32
+    commitment: Hex32
+    profile: Name
+    verdict: Verdict
+    code: Name
+    nullifier: Hex32 | None
+    reverses: Hex32 | None
+
+
+class EvidenceCompletion(_Body):
+    """The records that together are the evidence of one case, and the loss pool's first version."""
+
+    case_id: Hex32
+    records: Annotated[tuple[Hex32, ...], Meta(min_length=1, max_length=MAX_OPERATIONS)]
+    pool_commit: Hex32
+
+
+class RecordEndorse(_Body):
+    """`record.endorse`, by the commission: endorsements first, then completions, one operation each."""
+
+    endorsements: Annotated[tuple[RecordEndorsement, ...], Meta(max_length=MAX_OPERATIONS)]
+    completions: Annotated[tuple[EvidenceCompletion, ...], Meta(max_length=MAX_OPERATIONS)]
+
+
+class ClaimAccept(_Body):
+    """`claim.accept`, by the insurer: takes a lease on each account at the version it will adjudicate on."""
+
+    claim_id: Hex32
+    leases: Annotated[tuple["AccountLease", ...], Meta(min_length=1, max_length=MAX_POLICIES)]
+    escalation_digest: Hex32
+
+
+class AccountLease(_Body):
+    """`escalation_digest` of the body is the ciphertext digest of these openings, sealed to `escalation_to`."""
+
+    policy_id: Hex16
+    account_version: Count
+
+
+class ClaimAdjudicate(_Body):
+    """`claim.adjudicate`, by the insurer: exactly one statement for each policy of the claim."""
+
+    claim_id: Hex32
+    statements: Annotated[tuple[SignedStatement, ...], Meta(min_length=1, max_length=MAX_POLICIES)]
+
+
+class ClaimClose(_Body):
+    """`claim.close`, by the insurer; with the endorsement of a co-adjudicator where a payout was never due."""
+
+    claim_id: Hex32
+
+
+class PayoutOrder(_Body):
+    """`payout.order`, by the insurer, before the payment file leaves."""
+
+    payout_id: Hex32
+    attempt: Annotated[int, Meta(ge=1, le=99)]
+    order_commit: Hex32
+
+
+class PayoutSettle(_Body):
+    """`payout.settle`, by the insurer: the bank booked it."""
+
+    payout_id: Hex32
+    attempt: Annotated[int, Meta(ge=1, le=99)]
+    settlement_commit: Hex32
+
+
+class PayoutAck(_Body):
+    """`payout.ack`: the payee's token over the payout and the settlement it saw. Relayed by anyone."""
+
+    token: Token
+
+
+BODIES: dict[str, type[Struct]] = {
+    "policy.commit": PolicyCommit,
+    "consent.grant": ConsentGrant,
+    "consent.revoke": ConsentRevoke,
+    "record.publish": RecordPublish,
+    "record.endorse": RecordEndorse,
+    "claim.accept": ClaimAccept,
+    "claim.adjudicate": ClaimAdjudicate,
+    "claim.close": ClaimClose,
+    "payout.order": PayoutOrder,
+    "payout.settle": PayoutSettle,
+    "payout.ack": PayoutAck,
+}
+"""Every kind this version executes. Any other kind is refused `UNKNOWN_KIND`."""

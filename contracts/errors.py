@@ -1,0 +1,43 @@
+"""Whose fault it is: the caller's input, the author of a transaction, or an artefact that proves nothing.
+
+    ContractError               code, detail
+     +- InputError              a document handed to a pure function is not what it must be; `path` says where
+     +- Refusal                 an operation breaks a contract rule: it becomes a receipt, state stays untouched
+     +- TokenError              a customer's token is malformed or its signature does not verify
+     +- GenesisError            the network described by a genesis must not start; lists every fault
+
+`detail` holds identifiers and rule names only, never content of a document.
+"""
+
+
+class ContractError(Exception):
+    """Base of the package. `code` is stable and documented."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class InputError(ContractError):
+    """An input document is wrong at `path` (a JSON Pointer, RFC 6901)."""
+
+    def __init__(self, code: str, detail: str, path: str = "") -> None:
+        super().__init__(code, detail)
+        self.path = path
+
+
+class Refusal(ContractError):
+    """An operation breaks a rule. `subject` names the object it collided with, where there is one."""
+
+    def __init__(self, code: str, detail: str, subject: str | None = None) -> None:
+        super().__init__(code, detail)
+        self.subject = subject
+
+
+class TokenError(ContractError):
+    """A token is no valid JWS of the expected type."""
+
+
+class GenesisError(ContractError):
+    """A genesis that breaks a rule of membership; `detail` joins all faults."""

@@ -1,0 +1,124 @@
+"""The first state of a network: members, keys, limits, parameters and the claim programs in force.
+
+The genesis document is public, canonical JSON; its tagged hash is the `chain` inside every vote. All that is
+shared by the nodes stands here; what may differ from node to node stands in each node's own configuration.
+"""
+
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from ledger.crypto.hashing import tagged_hash
+from ledger.encoding import decode_as, encode
+from ledger.types import Count, Height, Hex32, Hex48, Hex96, Millis, Name, NetworkId, OrgId, Text
+
+MAX_GENESIS_BYTES = 4 * 2**20
+Role: TypeAlias = Literal["hospital", "commission", "insurer", "tpa", "auditor"]
+
+
+class _Part(Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class SigningKey(_Part):
+    """An Ed25519 key, active in [from_height, until_height] (null: no end). Its id is `ed25519.key_id`."""
+
+    public_key: Hex32
+    from_height: Height
+    until_height: Height | None
+
+
+class FinalityKey(_Part):
+    """A BLS12-381 key (min-pk) with its proof of possession."""
+
+    public_key: Hex48
+    possession: Hex96
+
+
+class InvoiceKey(_Part):
+    """A commission's BLS key for the invoices of one region and issue year."""
+
+    region: Name
+    year: Annotated[int, Meta(ge=2000, le=2200)]
+    public_key: Hex48
+    possession: Hex96
+
+
+class Participant(_Part):
+    """A member. `control_group` names who owns it: one group counts as one voice in every policy."""
+
+    id: OrgId
+    name: Text
+    roles: Annotated[tuple[Role, ...], Meta(min_length=1, max_length=5)]
+    control_group: Name
+    validator: bool
+    signing_keys: Annotated[tuple[SigningKey, ...], Meta(min_length=1, max_length=8)]
+    finality_key: FinalityKey | None
+    envelope_key: Hex32
+    note_key: Hex32
+    transport_spki: Hex32
+    endpoint: Text | None
+    invoice_keys: Annotated[tuple[InvoiceKey, ...], Meta(max_length=64)]
+
+
+class Limits(_Part):
+    """Checked before execution; the same on every node."""
+
+    transaction_bytes: Count = 262_144
+    transaction_operations: Count = 200
+    transaction_writes: Count = 1_200
+    block_bytes: Count = 2_097_152
+    block_transactions: Count = 2_000
+    block_operations: Count = 8_000
+    author_share_bp: Annotated[int, Meta(ge=1, le=10_000)] = 5_000
+
+
+class Parameters(_Part):
+    """Rules with figures. Times in milliseconds of block time; `utc_offset_minutes` dates invoices (rule V07)."""
+
+    utc_offset_minutes: Annotated[int, Meta(ge=-720, le=840)] = 480
+    currency: Name = "CNY"
+    report_on: Literal["admission", "discharge"] = "admission"
+    accept_ms: Millis = 24 * 3_600_000
+    endorse_ms: Millis = 48 * 3_600_000
+    co_sign_ms: Millis = 48 * 3_600_000
+    decide_ms: Millis = 10 * 86_400_000
+    settle_ms: Millis = 10 * 86_400_000
+    consent_max_ms: Millis = 3 * 366 * 86_400_000
+    heartbeat_ms: Annotated[int, Meta(ge=1_000, le=600_000)] = 30_000
+
+
+class Program(_Part):
+    """A claim program approved from the start. `contract_hash` is the hash of its canonical source bundle."""
+
+    contract_hash: Hex32
+    machine: Literal["starlark-c1"]
+    source: Annotated[str, Meta(max_length=262_144)]
+    active_from_ms: Millis
+
+
+class Genesis(_Part):
+    """The whole document. Participants ascend by id."""
+
+    v: Literal[1]
+    network: NetworkId
+    time_ms: Millis
+    limits: Limits
+    parameters: Parameters
+    participants: Annotated[tuple[Participant, ...], Meta(min_length=1, max_length=500)]
+    programs: Annotated[tuple[Program, ...], Meta(max_length=64)]
+
+
+def decode_genesis(data: bytes) -> Genesis:
+    """Closed schema only; membership rules are checked by `check_genesis`. Raises DecodeError."""
+    return decode_as(data, Genesis, limit=MAX_GENESIS_BYTES)
+
+
+def encode_genesis(genesis: Genesis) -> bytes:
+    """The bytes whose hash is the chain id."""
+    return encode(genesis)
+
+
+def genesis_hash(data: bytes) -> bytes:
+    """32 bytes: the chain id, parent of block 1 and first leaf of the log."""
+    return tagged_hash("genesis", data)
