@@ -7,6 +7,8 @@
      +- InvalidBlock             a block no honest validator votes for
      +- InvalidCertificate       a certificate that proves nothing
      +- InvalidProof             a log or map proof that does not lead to its root
+     +- EnvelopeError            an encrypted document that cannot be made or opened
+     +- KeyFileError             a key file that is missing, exposed or not what it says
      +- StoreError               the local store is damaged or was misused
 
 A transaction that only breaks a contract rule is no error: it stays in its block with a refusal code
@@ -45,6 +47,14 @@ class InvalidCertificate(LedgerError):
 
 class InvalidProof(LedgerError):
     """A Merkle proof that does not lead to the expected root."""
+
+
+class EnvelopeError(LedgerError):
+    """An encrypted document that cannot be made, read or opened."""
+
+
+class KeyFileError(LedgerError):
+    """A key file on this machine that is missing, readable by others, damaged or of another kind."""
 
 
 class StoreError(LedgerError):

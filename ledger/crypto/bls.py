@@ -122,9 +122,7 @@ def check_signature(signature: bytes, *, backend: BlsBackend = DEFAULT_BACKEND) 
     backend.check_signature(signature)
 
 
-def _verify(
-    publics: Sequence[bytes], message: bytes, signature: bytes, suite: bytes, backend: BlsBackend
-) -> None:
+def _verify(publics: Sequence[bytes], message: bytes, signature: bytes, suite: bytes, backend: BlsBackend) -> None:
     for public in publics:
         _check_length(public, PUBLIC_KEY_BYTES, "bad_key", "BLS public key")
     _check_length(signature, SIGNATURE_BYTES, "bad_signature", "BLS signature")
