@@ -9,11 +9,10 @@ the leaves in the order of field names.
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from ledger.merkle import leaf_hash, root_of
-
 from contracts.errors import InputError
 from ledger.crypto.hashing import tagged_hash, tagged_hex
 from ledger.encoding import encode
+from ledger.merkle import leaf_hash, root_of
 
 OpeningKind: TypeAlias = Literal[
     "terms", "account-version", "pool-version", "result", "payee", "event-date", "order", "settlement"

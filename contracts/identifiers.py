@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 
-from ledger.merkle import leaf_hash, root_of
-
 from ledger.crypto.hashing import tagged_hash, tagged_hex
 from ledger.encoding import encode
+from ledger.merkle import leaf_hash, root_of
 
 
 def derive_consent_id(signing_input: bytes) -> str:
