@@ -1,0 +1,95 @@
+"""Everything that can happen to the core: the closed list of inputs of `Core.step`.
+
+Each carries `now`, integer milliseconds of the host's monotonic clock, never smaller than before (a
+smaller one is treated as the largest seen). An input that answers an effect names the view and digest it is
+about, so that a late answer is recognised and ignored. The host may give inputs in any order and repeat them.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from consensus.journal import Record
+from consensus.types import Floor, Position, Verdict
+from ledger.certificates import Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """First input, exactly once: what the disk holds.
+
+    `records` is the decoded journal in order, `floor` the last block that the application made durable, `guard` the
+    separately stored highest signed position (None when no such file exists), `incarnation` a number that no
+    earlier start of this node used (wall clock milliseconds will do); it tells old answers from new ones.
+    """
+
+    now: int
+    records: tuple[Record, ...]
+    floor: Floor
+    guard: Position | None
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The time of the last `SetTimer` has come. Harmless at any other time."""
+
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Bytes from a peer. `sender` is the participant id that the transport authenticated."""
+
+    now: int
+    sender: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadExpected:
+    """Answer to `AwaitTransactions(view)`: a block of this view is now expected by the application."""
+
+    now: int
+    view: int
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Answer to `RequestBuild`: the block, already executed by the host on the parent named there."""
+
+    now: int
+    view: int
+    digest: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFailed:
+    """Answer to `RequestBuild`: no block can be made on that parent."""
+
+    now: int
+    view: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Answer to `RequestVerify`. `retry_at` (same clock as `now`) goes with LATER; `detail` with INVALID: which
+    rule or which roots disagree, without personal data."""
+
+    now: int
+    view: int
+    digest: bytes
+    verdict: Verdict
+    retry_at: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """Answer to `Behind`: the host made durable every block up to the one that this finalization names."""
+
+    now: int
+    certificate: Certificate
+
+
+Input: TypeAlias = Start | TimerFired | Message | PayloadExpected | Built | BuildFailed | Verified | CaughtUp
