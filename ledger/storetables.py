@@ -1,0 +1,189 @@
+"""The tables of the store and the bytes inside their columns.
+
+Knows names, types and layouts; opens no database. Must always hold: every layout is length-prefixed, so that
+two different contents never give the same bytes, and a change of any layout raises SCHEMA_VERSION.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ledger.errors import StoreError
+from ledger.state import Versioned
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+network = Table(
+    "network",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("chain", LargeBinary, nullable=False),
+)
+spine = Table(
+    "spine",
+    metadata,
+    Column("height", BigInteger, primary_key=True, autoincrement=False),
+    Column("view", BigInteger, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("header_hash", LargeBinary, nullable=False, unique=True),
+    Column("first_leaf", BigInteger, nullable=False, index=True),
+    Column("leaf_count", BigInteger, nullable=False),
+    Column("certificate", LargeBinary, nullable=True),
+    Column("tx_ids", LargeBinary, nullable=False),
+    Column("peaks", LargeBinary, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
+)
+bodies = Table(
+    "bodies",
+    metadata,
+    Column("height", BigInteger, ForeignKey("spine.height"), primary_key=True, autoincrement=False),
+    Column("block", LargeBinary, nullable=False),
+    Column("receipts", LargeBinary, nullable=False),
+    Column("entries", LargeBinary, nullable=False),
+    Column("leaves", LargeBinary, nullable=False),
+    Column("changes", LargeBinary, nullable=False),
+)
+state = Table(
+    "state",
+    metadata,
+    Column("key", String(180), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=True),
+    Column("seal", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("tx_id", LargeBinary, primary_key=True),
+    Column("height", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FinalBlockRecord:
+    """Everything that one final block leaves on disk. `certificate` is None if a descendant's made it final;
+    `view` is the view it was ordered in; `peaks` are the perfect subtrees of the log after it, largest first."""
+
+    height: int
+    view: int
+    time_ms: int
+    header_hash: bytes
+    block: bytes
+    certificate: bytes | None
+    receipts: bytes
+    transactions: tuple[bytes, ...]
+    first_leaf: int
+    entries: tuple[bytes, ...]
+    leaves: tuple[bytes, ...]
+    peaks: tuple[bytes, ...]
+    changes: Mapping[str, Versioned]
+
+
+@dataclass(frozen=True, slots=True)
+class SpineRow:
+    """The small facts of one block."""
+
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        "height",
+        "view",
+        "time_ms",
+        "header_hash",
+        "first_leaf",
+        "leaf_count",
+        "certificate",
+        "tx_ids",
+        "peaks",
+    )
+    height: int
+    view: int
+    time_ms: int
+    header_hash: bytes
+    first_leaf: int
+    leaf_count: int
+    certificate: bytes | None
+    transactions: tuple[bytes, ...]
+    peaks: tuple[bytes, ...]
+
+    def columns(self) -> dict[str, Any]:
+        """As the columns of the table, without the seal."""
+        packed = {"tx_ids": b"".join(self.transactions), "peaks": b"".join(self.peaks)}
+        return {name: packed[name] if name in packed else getattr(self, name) for name in self.COLUMNS}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "SpineRow":
+        """From the columns of the table."""
+        plain = {name: values[name] for name in cls.COLUMNS if name not in ("tx_ids", "peaks")}
+        return cls(**plain, transactions=_hashes(values["tx_ids"]), peaks=_hashes(values["peaks"]))
+
+
+def upsert_state(dialect: str) -> Any:
+    """Insert a state row or replace the one with its key, in the dialect's words."""
+    names = ("version", "entry", "value", "seal")
+    if dialect == "sqlite":
+        lite = sqlite.insert(state)
+        return lite.on_conflict_do_update(index_elements=["key"], set_={name: lite.excluded[name] for name in names})
+    if dialect == "postgresql":
+        post = postgresql.insert(state)
+        return post.on_conflict_do_update(index_elements=["key"], set_={name: post.excluded[name] for name in names})
+    raise StoreError("database", f"{dialect} is not supported; use SQLite or PostgreSQL")
+
+
+def seal_state(key: str, item: Versioned) -> bytes:
+    """Digest that binds a state row's value to its key and version."""
+    value = b"\0" if item.value is None else b"\1" + item.value
+    return hashlib.sha256(join_parts((key.encode(), item.version.to_bytes(8, "big"), item.entry, value))).digest()
+
+
+def join_parts(parts: Iterable[bytes]) -> bytes:
+    """Each part behind its length (4 bytes, big-endian)."""
+    joined: list[bytes] = []
+    for part in parts:
+        joined += (len(part).to_bytes(4, "big"), part)
+    return b"".join(joined)
+
+
+def split_parts(data: bytes) -> tuple[bytes, ...]:
+    """What `join_parts` joined. Raises StoreError `damaged`."""
+    parts, at = [], 0
+    while at < len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+        if end > len(data):
+            raise StoreError("damaged", f"a part at byte {at} is cut off")
+        parts.append(data[at + 4 : end])
+        at = end
+    return tuple(parts)
+
+
+def encode_changes(changes: Mapping[str, Versioned]) -> bytes:
+    """A state diff: key, version, entry and value of every written key."""
+    parts = []
+    for key, item in changes.items():
+        value = b"\0" if item.value is None else b"\1" + item.value
+        parts += [key.encode("ascii"), item.version.to_bytes(8, "big"), item.entry, value]
+    return join_parts(parts)
+
+
+def decode_changes(data: bytes) -> dict[str, Versioned]:
+    """What `encode_changes` wrote. Raises StoreError `damaged`."""
+    parts = split_parts(data)
+    if len(parts) % 4:
+        raise StoreError("damaged", "a state diff with a part missing")
+    changes = {}
+    for at in range(0, len(parts), 4):
+        key, version, entry, value = parts[at : at + 4]
+        content = value[1:] if value[:1] == b"\1" else None
+        changes[key.decode("ascii")] = Versioned(int.from_bytes(version, "big"), entry, content)
+    return changes
+
+
+def _hashes(data: bytes) -> tuple[bytes, ...]:
+    return tuple(data[at : at + 32] for at in range(0, len(data), 32))
