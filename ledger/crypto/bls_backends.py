@@ -52,7 +52,7 @@ class ArkworksBackend:
         return (_hashed_message(message, suite) * Scalar(secret)).to_compressed_bytes()
 
     def check_public_key(self, public: bytes) -> None:
-        _decoded_key(bytes(public))
+        _decoded_key(public)
 
     def check_signature(self, signature: bytes) -> None:
         _decoded_signature(signature)
@@ -68,7 +68,7 @@ class ArkworksBackend:
     def is_signed(self, publics: Sequence[bytes], message: bytes, signature: bytes, suite: bytes) -> bool:
         key = _G1_IDENTITY
         for public in publics:
-            key = key + _decoded_key(bytes(public))
+            key = key + _decoded_key(public)
         if key == _G1_IDENTITY:
             raise _bad_key("the keys add up to the identity")
         point = _decoded_signature(signature)

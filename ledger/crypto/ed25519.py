@@ -39,7 +39,7 @@ def check_public_key(public: bytes) -> None:
     """
     if len(public) != PUBLIC_KEY_BYTES:
         raise SignatureError("bad_key", f"an Ed25519 public key has 32 bytes, not {len(public)}")
-    if not _is_prime_order_point(bytes(public)):
+    if not _is_prime_order_point(public):
         raise SignatureError("bad_key", "the Ed25519 public key is no canonical point of prime order")
 
 
