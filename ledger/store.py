@@ -1,8 +1,9 @@
 """Where final blocks are kept: SQLite (WAL, synchronous FULL) or PostgreSQL behind SQLAlchemy Core.
 
 Knows tables and bytes; must not know what a block, receipt or state value means. Must always hold: blocks are
-appended one height after the other and never changed; one block is one database transaction, so block, receipts,
-entries, state and index are there together or not at all; whatever is read back is checked against a digest that
+appended one height after the other and never changed; what one certificate makes final (mostly one block) is one
+database transaction, so block, receipts, entries, state and index are there together or not at all, and the last
+stored block always has its own certificate; whatever is read back is checked against a digest that
 binds it to its place, and damage raises StoreError instead of being served.
 
 A block is one row of bytes plus one row of small facts (`spine`); state is folded, one row a key. The same
@@ -39,6 +40,8 @@ from ledger.storetables import (
 
 BUSY_TIMEOUT_MS = 10_000
 """How long a reader waits for the writer's checkpoint before it gives up."""
+CHECKPOINT_PAGES = 4_000
+"""Pages (16 MB) gathered before they move into the main file: random state keys then share page writes."""
 CHECK_BYTES = 8
 """A truncated SHA-256 tells damage apart from data; it is no defence against an owner who rewrites his own disk."""
 MAX_RANGE = 1_000
@@ -74,21 +77,28 @@ class Store:
         """Release every connection."""
         self._engine.dispose()
 
-    def append(self, record: FinalBlockRecord) -> None:
-        """Make one final block durable, in one transaction.
+    def append(self, *records: FinalBlockRecord) -> None:
+        """Make final blocks durable, in ascending order, in one transaction: the last one carries its certificate.
 
-        Raises StoreError `height` (not the next one), `no_space` (nothing was written; try again when there is
-        room) or `database`.
+        Raises StoreError `height` (not the next one), `certificate` (the last one has none, so a restart could
+        not prove it), `no_space` (nothing was written; try again when there is room) or `database`.
         """
-        height = record.height
-        if height != self._height + 1:
-            raise StoreError("height", f"height {height} after {self._height}")
+        for offset, record in enumerate(records, start=1):
+            if record.height != self._height + offset:
+                raise StoreError("height", f"height {record.height} after {self._height + offset - 1}")
+        if not records or records[-1].certificate is None:
+            raise StoreError("certificate", "the last block of a batch brings the certificate that makes it final")
         with _translated(), self._engine.begin() as connection:
-            connection.execute(spine.insert(), _spine_values(record))
-            connection.execute(bodies.insert(), _body_values(record))
-            self._index_transactions(connection, [(tx, height, at) for at, tx in enumerate(record.transactions)])
-            self._fold_state(connection, [_state_values(key, item) for key, item in record.changes.items()])
-        self._height = height
+            for record in records:
+                self._append_one(connection, record)
+        self._height = records[-1].height
+
+    def _append_one(self, connection: Connection, record: FinalBlockRecord) -> None:
+        height = record.height
+        connection.execute(spine.insert(), _spine_values(record))
+        connection.execute(bodies.insert(), _body_values(record))
+        self._index_transactions(connection, [(tx, height, at) for at, tx in enumerate(record.transactions)])
+        self._fold_state(connection, [_state_values(key, item) for key, item in record.changes.items()])
 
     def spine(self, height: int) -> SpineRow:
         """Small facts of one block. Raises StoreError `unknown_height`, `damaged`."""
@@ -236,7 +246,13 @@ def _open_engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+        "foreign_keys=ON",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -56,7 +56,6 @@ state = Table(
     Column("entry", LargeBinary, nullable=False),
     Column("value", LargeBinary, nullable=True),
     Column("seal", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
 )
 transactions = Table(
     "transactions",
