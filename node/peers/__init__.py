@@ -2,6 +2,8 @@
 
 from node.peers.errors import PeerError
 from node.peers.frames import Lane
-from node.peers.transport import Handler, Member, Observer, Peers, Receiver
+from node.peers.limits import PeerLimits
+from node.peers.link import Handler, Observer, Receiver
+from node.peers.transport import Member, Peers
 
-__all__ = ["Handler", "Lane", "Member", "Observer", "PeerError", "Peers", "Receiver"]
+__all__ = ["Handler", "Lane", "Member", "Observer", "PeerError", "PeerLimits", "Peers", "Receiver"]
