@@ -1,0 +1,152 @@
+"""What waits for a block: admitted transactions, bounded in number, bytes and one author's share.
+
+Knows bytes, signatures and expiry; must not know what a transaction means: a contract refusal is a receipt, never
+a reason to keep something out. Must always hold: admission depends on the bytes, the last final state and the
+time alone, so nodes with the same chain admit the same; and a transaction leaves only when it is final,
+expired, or can never stand in a block.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from contracts.states import read_parameters
+from ledger.errors import LedgerError
+from ledger.state import Reader
+from ledger.transactions import MAX_LIFETIME_MS, SignedTransaction
+from node.config import MempoolConfig
+from node.errors import Overloaded, Rejected
+from node.signatures import SignatureMemory
+
+RETRY_AFTER_MS = 1_000
+"""What a refused client is told to wait: several blocks."""
+EXPIRY_SCAN_MS = 5_000
+"""Expired transactions are looked for this often; until then the builder skips them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinalView:
+    """What admission may look at: the last final state, its limits, and which ids are in it."""
+
+    network: str
+    read: Reader
+    time_ms: int
+    is_recent: Callable[[str], bool]
+    transaction_bytes: int
+
+
+def view_of(network: str, read: Reader, time_ms: int, is_recent: Callable[[str], bool]) -> FinalView:
+    """The view of a final state."""
+    limits = read_parameters(read).limits
+    return FinalView(network, read, time_ms, is_recent, limits.transaction_bytes)
+
+
+class Mempool:
+    """Pending transactions in order of arrival."""
+
+    def __init__(self, config: MempoolConfig, signatures: SignatureMemory) -> None:
+        self._config = config
+        self._signatures = signatures
+        self._pending: dict[str, SignedTransaction] = {}
+        self._bytes = 0
+        self._by_author: dict[str, tuple[int, int]] = {}
+        self._next_scan_ms = 0
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def __contains__(self, tx_id: str) -> bool:
+        return tx_id in self._pending
+
+    def __iter__(self) -> Iterator[SignedTransaction]:
+        """Pending transactions, oldest first. The pool may change between two steps of a caller, not within."""
+        return iter(list(self._pending.values()))
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all pending transactions."""
+        return self._bytes
+
+    def get(self, tx_id: str) -> SignedTransaction | None:
+        """The pending transaction of this id."""
+        return self._pending.get(tx_id)
+
+    def admit(self, data: bytes, view: FinalView, now_ms: int) -> tuple[SignedTransaction, bool]:
+        """Take a transaction. Returns it and whether it is new here (False: pending or final already).
+
+        Raises Rejected with the code of what is wrong with the bytes (`too_large`, `not_canonical`, `schema`,
+        `other_network`, `expired`, `expires_too_late`, `unknown_signer`, `bad_signature`, ...), or Overloaded.
+        The same bytes give the same answer however often they come, before and after bytes of the same id
+        with another author's signature.
+        """
+        transaction = self._check(data, view, now_ms)
+        if transaction.tx_id in self._pending or view.is_recent(transaction.tx_id):
+            return transaction, False
+        self._check_room(transaction)
+        self._pending[transaction.tx_id] = transaction
+        self._account(transaction, 1)
+        return transaction, True
+
+    def remove(self, tx_ids: Iterator[str]) -> None:
+        """These are final."""
+        for tx_id in tx_ids:
+            self._drop(tx_id)
+
+    def drop_unfit(self, tx_id: str) -> None:
+        """This can never stand in a block: it breaks a limit on its own."""
+        self._drop(tx_id)
+
+    def drop_expired(self, final_time_ms: int) -> None:
+        """Forget what no later block may contain. Cheap to call after every block: scans now and then."""
+        if final_time_ms < self._next_scan_ms:
+            return
+        self._next_scan_ms = final_time_ms + EXPIRY_SCAN_MS
+        for item in list(self._pending.values()):
+            if item.content.expires_time <= final_time_ms:
+                self._drop(item.tx_id)
+
+    def _check(self, data: bytes, view: FinalView, now_ms: int) -> SignedTransaction:
+        if len(data) > view.transaction_bytes:
+            raise Rejected("too_large", f"{len(data)} bytes, at most {view.transaction_bytes} in this network")
+        try:
+            transaction = self._signatures.decode(data)
+            _check_fields(transaction, view, now_ms)
+            self._signatures.verify(transaction, view.read)
+        except LedgerError as error:
+            raise Rejected(error.code, error.detail) from None
+        return transaction
+
+    def _check_room(self, transaction: SignedTransaction) -> None:
+        config = self._config
+        size = len(transaction.encoded)
+        if len(self._pending) >= config.max_transactions or self._bytes + size > config.max_bytes:
+            raise Overloaded(f"{len(self._pending)} transactions are waiting; send it again later", RETRY_AFTER_MS)
+        count, held = self._by_author.get(transaction.content.author, (0, 0))
+        share = config.author_share_percent
+        if (count + 1) * 100 > config.max_transactions * share or (held + size) * 100 > config.max_bytes * share:
+            detail = f"{count} transactions of {transaction.content.author} are waiting, its share of this node"
+            raise Overloaded(detail, RETRY_AFTER_MS)
+
+    def _drop(self, tx_id: str) -> None:
+        transaction = self._pending.pop(tx_id, None)
+        if transaction is not None:
+            self._account(transaction, -1)
+
+    def _account(self, transaction: SignedTransaction, sign: int) -> None:
+        author, size = transaction.content.author, len(transaction.encoded)
+        count, held = self._by_author.get(author, (0, 0))
+        self._bytes += sign * size
+        if count + sign:
+            self._by_author[author] = (count + sign, held + sign * size)
+        else:
+            self._by_author.pop(author, None)
+
+
+def _check_fields(transaction: SignedTransaction, view: FinalView, now_ms: int) -> None:
+    content = transaction.content
+    if content.network != view.network:
+        raise Rejected("other_network", f"signed for network {content.network}, this is {view.network}")
+    if content.expires_time <= view.time_ms:
+        raise Rejected("expired", f"expired at {content.expires_time}, the last block is of {view.time_ms}")
+    latest = max(now_ms, view.time_ms) + MAX_LIFETIME_MS
+    if content.expires_time > latest:
+        raise Rejected("expires_too_late", f"expires at {content.expires_time}, at most {latest} is taken now")
