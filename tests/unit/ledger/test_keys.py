@@ -111,7 +111,7 @@ def test_garbage_key_files(tmp_path: Path, data: bytes) -> None:
 
 
 def test_keys_from_known_secrets() -> None:
-    assert KEY == KeyPair("ed25519", ed25519.public_key(KEY.secret), KEY.secret)
+    assert KeyPair("ed25519", ed25519.public_key(KEY.secret), KEY.secret) == KEY
     assert _code(key_from_secret, "bls12-381", bytes(32)) == "secret"
     assert _code(key_from_secret, "x25519", bytes(31)) == "secret"
     assert _code(key_from_secret, "rsa", bytes(32)) == "algorithm"
