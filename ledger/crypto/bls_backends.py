@@ -128,9 +128,6 @@ def _decoded_key(public: bytes) -> G1Point:
         raise _bad_key(str(error)) from None
     if point == _G1_IDENTITY:
         raise _bad_key("the identity")
-    # Decoders have been lenient about unused bits before; one point has one spelling.
-    if point.to_compressed_bytes() != public:
-        raise _bad_key("not the canonical spelling of its point")
     return point
 
 
@@ -141,8 +138,6 @@ def _decoded_signature(signature: bytes) -> G2Point:
         raise _bad_signature(str(error)) from None
     if point == _G2_IDENTITY:
         raise _bad_signature("the identity")
-    if point.to_compressed_bytes() != signature:
-        raise _bad_signature("not the canonical spelling of its point")
     return point
 
 

@@ -89,7 +89,7 @@ BAD_SIGNATURES = {
     "zeros": bytes(64),
     "empty": b"",
     "63 bytes": sign(SEED, MESSAGE)[:63],
-    "65 bytes": sign(SEED, MESSAGE) + b"p",  # the message would begin one byte later
+    "65 bytes": sign(SEED, MESSAGE) + b"p",
     "halves swapped": sign(SEED, MESSAGE)[32:] + sign(SEED, MESSAGE)[:32],
 }
 
@@ -99,6 +99,14 @@ def test_bad_signatures_are_refused(signature: bytes) -> None:
     with pytest.raises(SignatureError) as refusal:
         verify(public_key(SEED), MESSAGE, signature)
     assert refusal.value.code == "bad_signature"
+
+
+def test_the_border_between_signature_and_message_cannot_move() -> None:
+    signed = sign(SEED, MESSAGE) + MESSAGE
+    for length in (63, 65):
+        with pytest.raises(SignatureError) as refusal:
+            verify(public_key(SEED), signed[length:], signed[:length])
+        assert refusal.value.code == "bad_signature"
 
 
 @pytest.mark.parametrize("seed", [b"", bytes(31), bytes(33), bytes(64)])

@@ -145,7 +145,16 @@ def test_a_wrap_of_another_envelope_does_not_open() -> None:
     assert _code(open_envelope, swapped, SECRETS[0]) == "not_authentic"
 
 
-def test_all_recipients_see_the_same_document() -> None:
+class _NotCommitting:
+    """What AES-GCM is for a sender who looks for it: one ciphertext that opens with any key."""
+
+    def __init__(self, _key: bytes) -> None: ...
+
+    def decrypt(self, _nonce: bytes, _data: bytes, _associated: bytes) -> bytes:
+        return envelopes._pad(b"another document")
+
+
+def test_all_recipients_see_the_same_document(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sender who wraps another content key for one recipient is found out by the key commitment."""
     envelope = _seal(recipients=PUBLICS[:2])
     digest = ciphertext_digest(envelope)
@@ -156,6 +165,15 @@ def test_all_recipients_see_the_same_document() -> None:
     assert ciphertext_digest(forged) == digest
     assert _code(open_envelope, forged, SECRETS[0]) == "not_authentic"
     assert open_envelope(forged, SECRETS[1]) == DOCUMENT
+    monkeypatch.setattr(envelopes, "AESGCM", _NotCommitting)
+    assert _code(open_envelope, forged, SECRETS[0]) == "not_authentic"
+
+
+@pytest.mark.parametrize("field", ["nonce", "key_commitment"])
+def test_the_digest_covers_what_decides_the_document(field: str) -> None:
+    envelope = _seal()
+    changed = _with_header(envelope, **{field: "00" * (len(getattr(envelope.header, field)) // 2)})
+    assert ciphertext_digest(changed) != ciphertext_digest(envelope)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 8, (2**15).to_bytes(8, "big") + b"\x01" * 2**16])
@@ -179,7 +197,8 @@ def test_headers_that_are_not_the_one_form() -> None:
     assert _code(decode_envelope, encode_envelope(_with_header(envelope, suite=9))) == "suite"
     assert _code(decode_envelope, encode_envelope(_with_header(envelope, suite=2))) == "format"
     assert _code(decode_envelope, encode_envelope(_with_header(envelope, v=2))) == "format"
-    assert _code(decode_envelope, encode_envelope(_with_header(envelope, size=2**16 + 17))) == "format"
+    longer = Envelope(msgspec.structs.replace(header, size=2**16 + 17), envelope.ciphertext + b"\x00")
+    assert _code(decode_envelope, encode_envelope(longer)) == "format"
     assert _code(decode_envelope, encode_envelope(_with_header(envelope, size=2**17 + 16))) == "format"
     assert _code(decode_envelope, encode_envelope(envelope)[:-1]) == "format"
     assert _code(decode_envelope, encode_envelope(envelope) + b"\x00") == "format"
