@@ -1,16 +1,161 @@
-"""The state machine: `Core.step(input) -> effects`. Being written; the boundary is in inputs and effects."""
+"""The state machine: `Core.step(input) -> effects`.
 
-from consensus.effects import Effect
-from consensus.inputs import Input
-from consensus.types import Config
+Knows the order in which the rules are tried, and nothing else; each rule lives in the module of its subject and is
+named there. Must always hold: the same inputs give the same effects; after a Halt nothing is signed again.
+"""
+
+from consensus.certifying import certify, check_agreement, deliver, enter_view, raise_floor, vote_finalize
+from consensus.effects import Effect, Rewrite, SetTimer
+from consensus.inputs import BuildFailed, Built, CaughtUp, Input, Message, PayloadExpected, Start, TimerFired, Verified
+from consensus.journal import FloorMark, OwnVote, Record, StoredCertificate, StoredPayload
+from consensus.outbox import Outbox
+from consensus.proposing import give_up, judge_proposal, learn_foreign, on_built, propose
+from consensus.receiving import on_message
+from consensus.repair import fetch, next_time, repeat_all, repeat_nullify, watch_gap
+from consensus.startup import ask_positions, on_start
+from consensus.state import Halted, State
+from consensus.types import Config, ConsensusError, Ref, Verdict
+
+CHECKPOINT_BYTES = 32 * 2**20
+"""Block bytes journaled before the journal is rewritten without what was delivered."""
 
 
 class Core:
     """One validator's (or observer's) part in ordering one epoch."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        self._state = State(config)
+        self._timer_at: int | None = None
+        self._halted = False
 
     def step(self, event: Input) -> tuple[Effect, ...]:
-        """What the host has to do now, in this order."""
-        raise NotImplementedError
+        """What the host has to do now, in this order.
+
+        Raises ConsensusError only when the host broke the contract of an input; foreign bytes never raise.
+        """
+        if self._halted:
+            return ()
+        state, out = self._state, Outbox()
+        if isinstance(event, Start) == state.started:
+            raise ConsensusError("start", "Start is the first input, and comes once")
+        state.now = max(state.now, event.now)
+        try:
+            self._apply(event, out)
+            self._advance(out)
+        except Halted as halted:
+            self._halted, out.halt = True, halted.halt
+            return out.effects()
+        self._set_timer(out)
+        return out.effects()
+
+    def _apply(self, event: Input, out: Outbox) -> None:
+        state = self._state
+        match event:
+            case Start():
+                on_start(state, out, event)
+            case TimerFired():
+                self._timer_at = None
+                if not state.may_vote and state.now >= state.ask_again_at:
+                    ask_positions(state, out)
+            case Message(_, sender, data):
+                on_message(state, out, sender, data)
+            case PayloadExpected(_, view):
+                if view == state.view and state.clock.expected_at is None:
+                    state.clock.expected_at = state.now
+            case Built():
+                on_built(state, out, event)
+            case BuildFailed(_, view):
+                state.build_failed |= view == state.view and state.build_asked  # R5
+            case Verified():
+                self._take_verdict(event)
+            case CaughtUp():
+                self._take_sync(event, out)
+
+    def _advance(self, out: Outbox) -> None:
+        """Try every rule until none changes anything. Finality first, then the current view, then repair."""
+        state = self._state
+        while True:
+            certify(state, out)
+            vote_finalize(state, out)
+            deliver(state, out)
+            if enter_view(state, out):
+                continue
+            before = (state.view, state.final_view, state.exit_view)
+            self._press(state)
+            propose(state, out)
+            judge_proposal(state, out)
+            give_up(state, out)
+            if (state.view, state.final_view, state.exit_view) == before and not self._is_open(out):
+                break
+        repeat_nullify(state, out)
+        repeat_all(state, out)
+        watch_gap(state, out)
+        fetch(state, out)
+        self._maybe_rewrite(out)
+
+    def _is_open(self, out: Outbox) -> bool:
+        """Whether a certificate made in this round lets an earlier rule fire."""
+        state = self._state
+        return any(state.usable(number) and number >= state.view for number in state.pending)
+
+    @staticmethod
+    def _press(state: State) -> None:
+        """R2b: f+1 nullify votes mean that an honest validator expected a block: so do we."""
+        if state.clock.pressed_at is None and state.at(state.view).tally.count("nullify") > state.faulty:
+            state.clock.pressed_at = state.now
+
+    def _take_verdict(self, event: Verified) -> None:
+        """The application's answer; a late one, about a view or block no longer open, changes nothing."""
+        view = self._state.views.get(event.view)
+        if view is None:
+            return
+        for candidate in view.named(event.digest):
+            if not candidate.asked:
+                continue
+            candidate.asked = False
+            if event.verdict is Verdict.LATER:  # A5: held, not refused
+                candidate.retry_at = max(event.retry_at, self._state.now + 1)
+            else:
+                candidate.verdict, candidate.detail = event.verdict, event.detail
+        check_agreement(view)
+
+    def _take_sync(self, event: CaughtUp, out: Outbox) -> None:
+        """The host's block sync ended: delivery goes on above the block it reached."""
+        state, certificate = self._state, event.certificate
+        state.syncing = False
+        if certificate is None or certificate.view <= state.delivered.view:
+            return
+        if certificate.kind != "finalize" or certificate.digest is None:
+            raise ConsensusError("caught_up", "only a finalization says how far the store is")
+        if not learn_foreign(state, out, "", certificate):
+            raise ConsensusError("caught_up", "the finalization of the synced block does not verify")
+        raise_floor(state, Ref(certificate.view, bytes.fromhex(certificate.digest)))
+
+    def _maybe_rewrite(self, out: Outbox) -> None:
+        state = self._state
+        state.journal_bytes += sum(len(r.payload) for r in out.records if isinstance(r, StoredPayload))
+        if state.journal_bytes >= CHECKPOINT_BYTES and out.deliveries:
+            records = tuple(surviving_records(state))
+            out.rewrite = Rewrite(records)
+            state.journal_bytes = sum(len(r.payload) for r in records if isinstance(r, StoredPayload))
+
+    def _set_timer(self, out: Outbox) -> None:
+        at = next_time(self._state)
+        if at != self._timer_at:
+            self._timer_at = at
+            out.timer = SetTimer(at)
+
+
+def surviving_records(state: State) -> list[Record]:
+    """Everything that a rewritten journal must keep: the floor, recent certificates, own votes and bytes above it."""
+    records: list[Record] = [FloorMark(state.config.epoch, state.delivered.view)]
+    for number in sorted(state.views):
+        view = state.views[number]
+        records.extend(StoredCertificate(certificate) for certificate in view.certificates.values())
+        if number <= state.delivered.view:
+            continue
+        for candidate in view.candidates.values():
+            if candidate.stored and candidate.payload is not None:
+                records.append(StoredPayload(number, candidate.digest, candidate.payload))
+        records.extend(OwnVote(vote) for vote in view.own.values())
+    return records

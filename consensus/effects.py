@@ -107,7 +107,7 @@ class Deliver:
 class Behind:
     """This block is final and its ancestors are not here. Fetch the blocks from the last delivered one up to it
     from peers' stores, check them against this certificate before executing, make them durable with it, then answer
-    `CaughtUp`. A later `Behind` replaces the target; a `Deliver` that comes first makes it void."""
+    `CaughtUp`. Until then there is no `Deliver` and no other `Behind`."""
 
     certificate: Certificate
 

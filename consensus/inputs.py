@@ -86,10 +86,11 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """Answer to `Behind`: the host made durable every block up to the one that this finalization names."""
+    """Answer to `Behind`: the host made durable every block up to the one that this finalization names (the one asked
+    for or a later one). None: it gave up and the store still ends at the last delivered block."""
 
     now: int
-    certificate: Certificate
+    certificate: Certificate | None
 
 
 Input: TypeAlias = Start | TimerFired | Message | PayloadExpected | Built | BuildFailed | Verified | CaughtUp

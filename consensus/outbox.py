@@ -1,0 +1,51 @@
+"""The effects of one step, collected and put into their one right order.
+
+Must always hold: what was signed or learned is persisted before anything that depends on it leaves, so
+`effects` puts the one Persist of the step first, and a step that halts sends nothing at all.
+"""
+
+from dataclasses import dataclass, field
+
+from consensus.effects import AwaitTransactions, Behind, Deliver, Effect, Halt, Persist, Rewrite, Send, SetTimer
+from consensus.journal import Record
+from consensus.messages import Wire, encode_message
+from consensus.types import Position
+
+
+@dataclass(slots=True)
+class Outbox:
+    """What the current step asks for so far."""
+
+    records: list[Record] = field(default_factory=list)
+    guard: Position | None = None
+    reports: list[Effect] = field(default_factory=list)
+    """Evidence and Blame."""
+    sends: list[Effect] = field(default_factory=list)
+    """Send and Serve."""
+    deliveries: list[Deliver] = field(default_factory=list)
+    rewrite: Rewrite | None = None
+    behind: Behind | None = None
+    requests: list[Effect] = field(default_factory=list)
+    """RequestBuild, RequestVerify."""
+    awaiting: AwaitTransactions | None = None
+    timer: SetTimer | None = None
+    halt: Halt | None = None
+
+    def send(self, to: str | None, message: Wire, payload: bytes = b"") -> None:
+        """One message to one peer or, with None, to all."""
+        self.sends.append(Send(to, encode_message(message, payload)))
+
+    def effects(self) -> tuple[Effect, ...]:
+        """Durability first, then words, then deeds of the application, then questions to it."""
+        found: list[Effect] = []
+        if self.records:
+            found.append(Persist(tuple(self.records), self.guard))
+        found.extend(self.reports)
+        if self.halt is not None:
+            return (*found, self.halt)
+        found.extend(self.sends)
+        found.extend(self.deliveries)
+        found.extend(one for one in (self.rewrite, self.behind) if one is not None)
+        found.extend(self.requests)
+        found.extend(one for one in (self.awaiting, self.timer) if one is not None)
+        return tuple(found)

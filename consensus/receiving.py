@@ -1,0 +1,185 @@
+"""What a peer said: every message is checked here before any rule sees it.
+
+Knows who may send what. Must always hold: whatever the bytes are, the outcome is that a rule is fed, the peer is
+blamed, or nothing; votes come from their signer, proposals from the leader of their view; memory grows only
+for views near the current one or proven by a quorum.
+"""
+
+from consensus.certifying import count_vote
+from consensus.effects import Evidence, Serve
+from consensus.messages import (
+    AskPosition,
+    Certified,
+    Payload,
+    Proposal,
+    TellPosition,
+    VoteCast,
+    WantCertificate,
+    WantPayload,
+    decode_message,
+)
+from consensus.outbox import Outbox
+from consensus.proposing import accept_proposal, learn_foreign
+from consensus.startup import on_position_asked, on_position_told
+from consensus.state import LOOKAHEAD, RETENTION, State
+from ledger.certificates import Vote, check_subject, verify_vote
+from ledger.errors import DecodeError, InvalidCertificate
+
+
+def on_message(state: State, out: Outbox, sender: str, data: bytes) -> None:
+    """One message of an authenticated peer."""
+    try:
+        message, payload = decode_message(data, state.config.max_payload)
+    except DecodeError:
+        state.blame(out, sender, "malformed")
+        return
+    match message:
+        case Proposal():
+            heard = _on_proposal(state, out, sender, message, payload)
+        case VoteCast(vote=vote):
+            heard = _on_vote(state, out, sender, vote)
+        case Certified(certificate=certificate):
+            heard = certificate.epoch == state.config.epoch and learn_foreign(state, out, sender, certificate)
+        case WantCertificate():
+            heard = _on_certificate_wanted(state, out, sender, message)
+        case WantPayload(digest=digest):
+            heard = _on_payload_wanted(state, out, sender, bytes.fromhex(digest))
+        case Payload(digest=digest):
+            heard = _on_payload(state, out, sender, bytes.fromhex(digest), payload)
+        case AskPosition():
+            heard = on_position_asked(state, out, sender, message)
+        case TellPosition():
+            heard = on_position_told(state, out, sender, message)
+    index = state.index.get(sender)
+    if heard and index is not None:
+        state.activity.hear(index)
+
+
+def _on_proposal(state: State, out: Outbox, sender: str, message: Proposal, payload: bytes) -> bool:
+    """A8: the leader's signature first, everything else after it. A11: kept for at most LOOKAHEAD views ahead."""
+    vote = message.vote
+    if vote.epoch != state.config.epoch or not state.final_view < vote.view <= state.view + LOOKAHEAD:
+        return False
+    leader = state.leader(vote.view)
+    if vote.kind != "notarize" or vote.signer != leader or state.index.get(sender) != leader:
+        state.blame(out, sender, "not_leader")
+        return False
+    if not _take_vote(state, out, sender, vote):
+        return False
+    accept_proposal(state, out, message, payload)
+    return True
+
+
+def _on_vote(state: State, out: Outbox, sender: str, vote: Vote) -> bool:
+    """Votes come from their signer (B17) and only for views near the current one (R1)."""
+    if vote.epoch != state.config.epoch:
+        return False
+    if state.index.get(sender) != vote.signer:
+        state.blame(out, sender, "impersonation")
+        return False
+    if vote.view <= state.final_view or (vote.kind == "nullify" and vote.view < state.view):
+        _help_laggard(state, out, vote)
+    if not max(0, state.final_view - RETENTION) < vote.view <= state.view + 1:
+        return False
+    return _take_vote(state, out, sender, vote)
+
+
+def _take_vote(state: State, out: Outbox, sender: str, vote: Vote) -> bool:
+    """Verify and count a vote. Equal votes are dropped unseen, contradictions become evidence.
+
+    A finalize share is counted unverified (its sender is its signer, so nobody else can spoil it) and checked together
+    with the others once there is a quorum.
+    """
+    view = state.views.get(vote.view)
+    held = view.tally.get(vote.kind, vote.signer) if view is not None else None
+    if held is not None and held.subject == vote.subject:
+        return True
+    contradiction = view.tally.contradiction(vote) if view is not None else None
+    over = view is not None and (vote.kind in view.certificates or vote.view <= state.final_view)
+    if contradiction is None and over:
+        return True
+    try:
+        check_subject(vote.subject)
+        if vote.kind != "finalize" or contradiction is not None:
+            verify_vote(vote, state.config.validators, state.config.chain, state.config.scheme)
+        elif len(vote.signature) != 192:
+            raise InvalidCertificate("signature_size", "a BLS signature has 96 bytes")
+    except InvalidCertificate as error:
+        state.blame(out, sender, f"vote_{error.code}")
+        return False
+    if contradiction is not None:
+        _report_contradiction(state, out, contradiction, vote)
+    if vote.view > state.final_view:
+        count_vote(state, out, vote)
+    return True
+
+
+def _report_contradiction(state: State, out: Outbox, first: Vote, second: Vote) -> None:
+    """R11: keep the pair, if the first one verifies too (it may be an unchecked finalize share; B13)."""
+    view = state.at(first.view)
+    try:
+        verify_vote(first, state.config.validators, state.config.chain, state.config.scheme)
+    except InvalidCertificate as error:
+        view.tally.remove(first)
+        state.blame(out, state.ids[first.signer], f"vote_{error.code}")
+        return
+    if first.kind == second.kind == "notarize" and first.signer == state.leader(first.view):
+        view.equivocated = True
+    pair = (first.signer, second.kind)
+    if pair not in view.reported:
+        view.reported.add(pair)
+        out.reports.append(Evidence(state.ids[first.signer], first, second))
+
+
+def _help_laggard(state: State, out: Outbox, vote: Vote) -> None:
+    """R8, R9: whoever still votes in a view that is over here is sent what lets it leave, at most once per `retry`."""
+    if state.helped_at.get(vote.signer, -state.config.timing.retry) + state.config.timing.retry > state.now:
+        return
+    certificate = state.finalized
+    if vote.view > state.final_view:
+        before = state.views.get(state.view - 1)
+        certificate = before.best_entry() if before is not None else None
+    if certificate is not None and vote.signer != state.me:
+        state.helped_at[vote.signer] = state.now
+        out.send(state.ids[vote.signer], Certified(certificate))
+
+
+def _on_certificate_wanted(state: State, out: Outbox, sender: str, wanted: WantCertificate) -> bool:
+    """R10: the exact kind if it is here, else what is known of that view, else the highest finalization."""
+    if wanted.epoch != state.config.epoch:
+        return False
+    found = state.views.get(wanted.view)
+    certificate = None
+    if found is not None:
+        certificate = found.certificates.get(wanted.kind) or found.best_entry()
+    if certificate is None and wanted.view <= state.final_view:
+        certificate = state.finalized
+    if certificate is not None:
+        out.send(sender, Certified(certificate))
+    return True
+
+
+def _on_payload_wanted(state: State, out: Outbox, sender: str, digest: bytes) -> bool:
+    """R10c: block bytes from memory, or from the host's store when the block is below the floor."""
+    payload = state.find_payload(digest)
+    if payload is not None:
+        out.send(sender, Payload(digest.hex()), payload)
+    else:
+        out.sends.append(Serve(sender, digest))
+    return True
+
+
+def _on_payload(state: State, out: Outbox, sender: str, digest: bytes, payload: bytes) -> bool:
+    """R10c: bytes are taken only for blocks that are named and missing."""
+    missing = [
+        candidate
+        for number in state.pending
+        for candidate in state.views[number].named(digest)
+        if candidate.payload is None
+    ]
+    if missing and not state.config.payloads.is_payload(digest, payload):
+        state.blame(out, sender, "payload")
+        return False
+    for candidate in missing:
+        candidate.payload = payload
+    return True
