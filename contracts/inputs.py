@@ -37,6 +37,10 @@ class InputError(Exception):
         self.path = path
         self.detail = detail
 
+    def under(self, step: str | int) -> "InputError":
+        """The same fault, seen from the object or list that holds the faulty value at `step`."""
+        return InputError(self.code, pointer("", step) + self.path, self.detail)
+
     def as_dict(self) -> dict[str, str]:
         """The error object of the interface: code, detail, path."""
         return {"code": self.code, "detail": self.detail, "path": self.path}

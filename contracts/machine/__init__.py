@@ -1,0 +1,1 @@
+"""The claim-contract machine: Starlark programs, language level `starlark-c1`."""
