@@ -52,7 +52,7 @@ class ParticipantConfig(_Part):
 
 
 class NetworkConfig(_Part):
-    """The whole file. `programs` names claim programs that ship with the project."""
+    """The whole file. `programs`: `standard` (it ships with the project), or folders with a program.star."""
 
     network: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}[a-z0-9]$")]
     programs: Annotated[list[str], Field(max_length=64)] = ["standard"]

@@ -34,14 +34,16 @@ from contracts.genesis import (
     SigningKey,
     encode_genesis,
 )
-from contracts.programs import load_program
+from contracts.machine.bundle import encode_bundle, program_hash
 from ledger.crypto import bls
 from ledger.crypto.keys import certificate_der, spki_hash
 from node.api.tokens import ALL_SCOPES, create_token
 from node.identity import Identity, create_identity
+from node.machine.programs import read_program, standard_program
 
 GENESIS_NAME: Final = "genesis.json"
 OPERATOR_TOKEN: Final = "keys/operator.token"  # noqa: S105 - the name of a file
+STANDARD: Final = "standard"
 DAY_MS: Final = 86_400_000
 FREE_PORTS: Final = range(10_240, 32_000)
 """Below the range from which systems take the local ports of outgoing connections: a dialler that retries a node
@@ -146,11 +148,12 @@ def _participant(member: ParticipantConfig, identity: Identity, peer_port: int) 
 
 
 def _program(name: str, time_ms: int) -> Program:
-    bundle = load_program(name)
+    """`standard` is the program that ships with the project; anything else is a folder."""
+    bundle = standard_program() if name == STANDARD else read_program(Path(name))
     return Program(
-        contract_hash=bundle.contract_hash,
+        contract_hash=program_hash(bundle),
         machine="starlark-c1",
-        source=bundle.source,
+        source=encode_bundle(bundle).decode("utf-8"),
         active_from_ms=max(0, time_ms - PROGRAM_LEAD_DAYS * DAY_MS),
     )
 
