@@ -6,13 +6,14 @@ time alone, so nodes with the same chain admit the same; and a transaction leave
 expired, or can never stand in a block.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
+from contracts.execution import ChainState
+from contracts.kinds import prepare
+from contracts.limits import Budget, check_transaction
 from contracts.states import read_parameters
-from ledger.errors import LedgerError
-from ledger.state import Reader
-from ledger.transactions import MAX_LIFETIME_MS, SignedTransaction
+from ledger.errors import InvalidTransaction, LedgerError
+from ledger.transactions import SignedTransaction
 from node.config import MempoolConfig
 from node.errors import Overloaded, Rejected
 from node.signatures import SignatureMemory
@@ -21,23 +22,6 @@ RETRY_AFTER_MS = 1_000
 """What a refused client is told to wait: several blocks."""
 EXPIRY_SCAN_MS = 5_000
 """Expired transactions are looked for this often; until then the builder skips them."""
-
-
-@dataclass(frozen=True, slots=True)
-class FinalView:
-    """What admission may look at: the last final state, its limits, and which ids are in it."""
-
-    network: str
-    read: Reader
-    time_ms: int
-    is_recent: Callable[[str], bool]
-    transaction_bytes: int
-
-
-def view_of(network: str, read: Reader, time_ms: int, is_recent: Callable[[str], bool]) -> FinalView:
-    """The view of a final state."""
-    limits = read_parameters(read).limits
-    return FinalView(network, read, time_ms, is_recent, limits.transaction_bytes)
 
 
 class Mempool:
@@ -70,30 +54,26 @@ class Mempool:
         """The pending transaction of this id."""
         return self._pending.get(tx_id)
 
-    def admit(self, data: bytes, view: FinalView, now_ms: int) -> tuple[SignedTransaction, bool]:
+    def admit(self, data: bytes, final: ChainState, now_ms: int) -> tuple[SignedTransaction, bool]:
         """Take a transaction. Returns it and whether it is new here (False: pending or final already).
 
         Raises Rejected with the code of what is wrong with the bytes (`too_large`, `not_canonical`, `schema`,
-        `other_network`, `expired`, `expires_too_late`, `unknown_signer`, `bad_signature`, ...), or Overloaded.
+        `network`, `expired`, `lifetime`, a limit, `unknown_signer`, `bad_signature`, ...), or Overloaded.
         The same bytes give the same answer however often they come, before and after bytes of the same id
         with another author's signature.
         """
-        transaction = self._check(data, view, now_ms)
-        if transaction.tx_id in self._pending or view.is_recent(transaction.tx_id):
+        transaction = self._check(data, final, now_ms)
+        if transaction.tx_id in self._pending or final.is_recent(transaction.tx_id):
             return transaction, False
         self._check_room(transaction)
         self._pending[transaction.tx_id] = transaction
         self._account(transaction, 1)
         return transaction, True
 
-    def remove(self, tx_ids: Iterator[str]) -> None:
+    def remove(self, tx_ids: Iterable[str]) -> None:
         """These are final."""
         for tx_id in tx_ids:
             self._drop(tx_id)
-
-    def drop_unfit(self, tx_id: str) -> None:
-        """This can never stand in a block: it breaks a limit on its own."""
-        self._drop(tx_id)
 
     def drop_expired(self, final_time_ms: int) -> None:
         """Forget what no later block may contain. Cheap to call after every block: scans now and then."""
@@ -104,13 +84,19 @@ class Mempool:
             if item.content.expires_time <= final_time_ms:
                 self._drop(item.tx_id)
 
-    def _check(self, data: bytes, view: FinalView, now_ms: int) -> SignedTransaction:
-        if len(data) > view.transaction_bytes:
-            raise Rejected("too_large", f"{len(data)} bytes, at most {view.transaction_bytes} in this network")
+    def _check(self, data: bytes, final: ChainState, now_ms: int) -> SignedTransaction:
+        """Everything that would make a block with this transaction alone invalid, cheapest first."""
+        limits = read_parameters(final.read).limits
+        if len(data) > limits.transaction_bytes:
+            raise Rejected("too_large", f"{len(data)} bytes, at most {limits.transaction_bytes} in this network")
         try:
             transaction = self._signatures.decode(data)
-            _check_fields(transaction, view, now_ms)
-            self._signatures.verify(transaction, view.read)
+            prepared = prepare(transaction)
+            check_transaction(prepared, limits, final.genesis.network, max(now_ms, final.time_ms + 1))
+            exceeded = Budget(limits).exceeded(prepared)
+            if exceeded is not None:
+                raise InvalidTransaction(exceeded, "it would not fit into an empty block")
+            self._signatures.verify(transaction, final.read)
         except LedgerError as error:
             raise Rejected(error.code, error.detail) from None
         return transaction
@@ -139,14 +125,3 @@ class Mempool:
             self._by_author[author] = (count + sign, held + sign * size)
         else:
             self._by_author.pop(author, None)
-
-
-def _check_fields(transaction: SignedTransaction, view: FinalView, now_ms: int) -> None:
-    content = transaction.content
-    if content.network != view.network:
-        raise Rejected("other_network", f"signed for network {content.network}, this is {view.network}")
-    if content.expires_time <= view.time_ms:
-        raise Rejected("expired", f"expired at {content.expires_time}, the last block is of {view.time_ms}")
-    latest = max(now_ms, view.time_ms) + MAX_LIFETIME_MS
-    if content.expires_time > latest:
-        raise Rejected("expires_too_late", f"expires at {content.expires_time}, at most {latest} is taken now")

@@ -1,0 +1,127 @@
+"""node.toml: what may differ from node to node. Everything shared stands in genesis and is hashed there.
+
+Knows keys, defaults and bounds; must not know how any value is used. Must always hold: a file with ten faults is
+answered with ten faults, each with its key path, and an unknown key is a fault: it is a misspelt known one.
+No secret has a key here: keys are files of mode 0600, a database password comes from the file `store.url_file`.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from node.errors import ConfigError
+
+CONFIG_NAME = "node.toml"
+MAX_CONFIG_BYTES = 256 * 1024
+"""A configuration written by people is a few kilobytes."""
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ApiConfig(_Part):
+    """The HTTP interface. Port 0 takes a free one, printed in the ready line."""
+
+    host: str = "127.0.0.1"
+    port: Port = 0
+    token_file: str | None = None
+    """Scoped tokens, hashed; relative to the folder. Default: `data/tokens.json`."""
+
+
+class PeersConfig(_Part):
+    """The mutual-TLS port for other nodes."""
+
+    listen_host: str = "127.0.0.1"
+    listen_port: Port = 0
+    addresses: dict[str, str] = Field(default_factory=dict)
+    """participant = "host:port"; overrides the endpoint in the registry."""
+    proxy: str | None = None
+    """host:port of an HTTP CONNECT proxy for outbound connections."""
+    edge: bool = False
+    """True: no listening port; requests of others come down the connections that this node opens."""
+
+
+class StoreConfig(_Part):
+    """Where final blocks are kept."""
+
+    url: str = "sqlite"
+    """`sqlite` = data/ledger.db in the folder; or a SQLAlchemy URL without a password."""
+    url_file: str | None = None
+    """A file of mode 0600 with the whole URL, password included; wins over `url`."""
+
+
+class MempoolConfig(_Part):
+    """Bounds of what waits for a block."""
+
+    max_transactions: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
+    max_bytes: Annotated[int, Field(ge=2**20, le=2**32)] = 64 * 2**20
+    author_share_percent: Annotated[int, Field(ge=1, le=100)] = 50
+    """One author may fill at most this share of either bound."""
+
+
+class OrderingConfig(_Part):
+    """Local pace of ordering; none of it can hurt agreement."""
+
+    delta_ms: Annotated[int, Field(ge=20, le=8_000)] = 500
+    """The assumed delay of one message, D: a leader is given 2 D to propose."""
+    block_interval_ms: Annotated[int, Field(ge=0, le=10_000)] = 60
+    """A leader waits until its last known block is this old, so that a block carries more than one transaction."""
+    block_transactions: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """A leader puts at most this many into one block; the network's own limit holds besides."""
+
+
+class LogConfig(_Part):
+    """Log lines are JSON on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class ClockConfig(_Part):
+    """For networks that live in a simulated time."""
+
+    offset_ms: Annotated[int, Field(ge=-(2**45), le=2**45)] = 0
+
+
+class NodeConfig(_Part):
+    """The whole file. Only `participant` has no default."""
+
+    participant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$")]
+    api: ApiConfig = ApiConfig()
+    peers: PeersConfig = PeersConfig()
+    store: StoreConfig = StoreConfig()
+    mempool: MempoolConfig = MempoolConfig()
+    ordering: OrderingConfig = OrderingConfig()
+    log: LogConfig = LogConfig()
+    clock: ClockConfig = ClockConfig()
+    agents: dict[str, bool] = Field(default_factory=dict)
+    """role = false switches that role's automatic work off."""
+
+
+def load_config(folder: Path) -> NodeConfig:
+    """The configuration of the node in `folder`. Raises ConfigError `config`, listing every fault."""
+    path = folder / CONFIG_NAME
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError("config", [(str(path), f"not readable ({error.strerror})")]) from None
+    if len(data) > MAX_CONFIG_BYTES:
+        raise ConfigError("config", [(str(path), f"{len(data)} bytes, at most {MAX_CONFIG_BYTES}")])
+    return decode_config(data, str(path))
+
+
+def decode_config(data: bytes, source: str = CONFIG_NAME) -> NodeConfig:
+    """TOML bytes as a configuration; `source` names the file in messages. Raises ConfigError `config`."""
+    try:
+        value = tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError("config", [(source, f"no TOML: {error}")]) from None
+    try:
+        return NodeConfig.model_validate(value)
+    except ValidationError as error:
+        faults = [(".".join(str(part) for part in item["loc"]) or source, item["msg"]) for item in error.errors()]
+        raise ConfigError("config", faults) from None
