@@ -55,7 +55,7 @@ class Episode(Struct, frozen=True):
     """Id of an episode that must have ended before this one starts: what it meets is left behind by that one."""
     currency: str = "CNY"
     not_reported: str | None = None
-    """Why the source itself says that no claim can be made (`NOT_INSURED`, `NOT_DISCHARGED`, ...): nothing is published."""
+    """Why the source itself says that no claim can be made (`NOT_INSURED`, ...): nothing is published."""
 
 
 class Skipped(Struct, frozen=True):

@@ -1,8 +1,9 @@
-"""Episodes from a folder of FHIR R4 NDJSON: every in-patient stay becomes one, with the documents a hospital would send.
+"""Episodes from a folder of FHIR R4 NDJSON: each in-patient stay becomes one, with a hospital's documents.
 
-Knows how a foreign bill is written as evidence and which product such stays are insured under. The bills are no Chinese
-fiscal e-invoices: their evidence profile is `foreign-invoice`. Always true: no stay is dropped; one that cannot become a
-claim says why (`not_reported`), and the currency is the source's own.
+Knows how a foreign bill is written as evidence and which product such stays are insured under. The bills are no
+Chinese fiscal e-invoices: their evidence profile is `foreign-invoice`. What a bill's lines leave of its total is one
+line `unitemised`. Always true: no stay is dropped; one that cannot become a claim says why (`not_reported`), and the
+currency is the source's own.
 
 The supplementary product that stays are insured under: 80 % of what the public payer left, above 100.00 a case, bills
 over 5,000.00 to a reviewer, dental admissions excluded. For private payers nothing was paid before.
@@ -159,7 +160,13 @@ def _invoice(stay: Stay, bill: Bill) -> dict[str, Any]:
         "total_fen": bill.total,
         "pooled_fund_fen": min(bill.paid_public, bill.total) if public else 0,
         "insurance_type": "other" if public else "self_pay",
-        "items": [{"name": code or "unstated", "amount_fen": amount} for code, amount in bill.lines],
+        "items": _items(bill),
         "reverses": None,
     }
     return invoice | ({"prescription": True} if bill.pharmacy else {})
+
+
+def _items(bill: Bill) -> list[dict[str, Any]]:
+    items = [{"name": code or "unstated", "amount_fen": amount} for code, amount in bill.lines]
+    rest = bill.total - sum(amount for _, amount in bill.lines)
+    return [*items, {"name": "unitemised", "amount_fen": rest}] if rest > 0 else items
