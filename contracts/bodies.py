@@ -28,7 +28,7 @@ class _Body(Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class PolicyCommitment(_Body):
+class PolicyCommitment(_Body, frozen=True):
     """One policy: commitments to its terms and first account, and who must agree to a payment under it."""
 
     policy_id: Hex16
@@ -42,19 +42,19 @@ class PolicyCommitment(_Body):
     look_back_days: Annotated[int, Meta(ge=0, le=3660)]
 
 
-class PolicyCommit(_Body):
+class PolicyCommit(_Body, frozen=True):
     """`policy.commit`, by the insurer."""
 
     policies: Annotated[tuple[PolicyCommitment, ...], Meta(min_length=1, max_length=MAX_OPERATIONS)]
 
 
-class ConsentGrant(_Body):
+class ConsentGrant(_Body, frozen=True):
     """`consent.grant`, relayed by any participant: the customer's signature is inside each token."""
 
     tokens: Annotated[tuple[Token, ...], Meta(min_length=1, max_length=MAX_OPERATIONS)]
 
 
-class ConsentRevoke(_Body):
+class ConsentRevoke(_Body, frozen=True):
     """`consent.revoke`: either a token signed with the consent's key, or the slip (preimage of revoke_hash)."""
 
     consent_id: Hex32
@@ -62,7 +62,7 @@ class ConsentRevoke(_Body):
     slip: Hex32 | None
 
 
-class PublishedRecord(_Body):
+class PublishedRecord(_Body, frozen=True):
     """One record: commitments only. `padded_size` is a power of two from 64 kB."""
 
     case_id: Hex32
@@ -74,13 +74,13 @@ class PublishedRecord(_Body):
     replaces: Hex32 | None
 
 
-class RecordPublish(_Body):
+class RecordPublish(_Body, frozen=True):
     """`record.publish`, by the hospital."""
 
     records: Annotated[tuple[PublishedRecord, ...], Meta(min_length=1, max_length=MAX_OPERATIONS)]
 
 
-class RecordEndorsement(_Body):
+class RecordEndorsement(_Body, frozen=True):
     """The commission's word on one record. `profile` names the rule set it was checked against.
 
     `nullifier` is given for invoices exactly; `reverses` for red ones: the nullifier of the original.
@@ -96,7 +96,7 @@ class RecordEndorsement(_Body):
     reverses: Hex32 | None
 
 
-class EvidenceCompletion(_Body):
+class EvidenceCompletion(_Body, frozen=True):
     """The records that together are the evidence of one case, and the loss pool's first version."""
 
     case_id: Hex32
@@ -104,14 +104,14 @@ class EvidenceCompletion(_Body):
     pool_commit: Hex32
 
 
-class RecordEndorse(_Body):
+class RecordEndorse(_Body, frozen=True):
     """`record.endorse`, by the commission: endorsements first, then completions, one operation each."""
 
     endorsements: Annotated[tuple[RecordEndorsement, ...], Meta(max_length=MAX_OPERATIONS)]
     completions: Annotated[tuple[EvidenceCompletion, ...], Meta(max_length=MAX_OPERATIONS)]
 
 
-class ClaimAccept(_Body):
+class ClaimAccept(_Body, frozen=True):
     """`claim.accept`, by the insurer: takes a lease on each account at the version it will adjudicate on."""
 
     claim_id: Hex32
@@ -119,27 +119,27 @@ class ClaimAccept(_Body):
     escalation_digest: Hex32
 
 
-class AccountLease(_Body):
+class AccountLease(_Body, frozen=True):
     """`escalation_digest` of the body is the ciphertext digest of these openings, sealed to `escalation_to`."""
 
     policy_id: Hex16
     account_version: Count
 
 
-class ClaimAdjudicate(_Body):
+class ClaimAdjudicate(_Body, frozen=True):
     """`claim.adjudicate`, by the insurer: exactly one statement for each policy of the claim."""
 
     claim_id: Hex32
     statements: Annotated[tuple[SignedStatement, ...], Meta(min_length=1, max_length=MAX_POLICIES)]
 
 
-class ClaimClose(_Body):
+class ClaimClose(_Body, frozen=True):
     """`claim.close`, by the insurer; with the endorsement of a co-adjudicator where a payout was never due."""
 
     claim_id: Hex32
 
 
-class PayoutOrder(_Body):
+class PayoutOrder(_Body, frozen=True):
     """`payout.order`, by the insurer, before the payment file leaves."""
 
     payout_id: Hex32
@@ -147,7 +147,7 @@ class PayoutOrder(_Body):
     order_commit: Hex32
 
 
-class PayoutSettle(_Body):
+class PayoutSettle(_Body, frozen=True):
     """`payout.settle`, by the insurer: the bank booked it."""
 
     payout_id: Hex32
@@ -155,7 +155,7 @@ class PayoutSettle(_Body):
     settlement_commit: Hex32
 
 
-class PayoutAck(_Body):
+class PayoutAck(_Body, frozen=True):
     """`payout.ack`: the payee's token over the payout and the settlement it saw. Relayed by anyone."""
 
     token: Token

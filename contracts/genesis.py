@@ -20,7 +20,7 @@ class _Part(Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class SigningKey(_Part):
+class SigningKey(_Part, frozen=True):
     """An Ed25519 key, active in [from_height, until_height] (null: no end). Its id is `ed25519.key_id`."""
 
     public_key: Hex32
@@ -28,14 +28,14 @@ class SigningKey(_Part):
     until_height: Height | None
 
 
-class FinalityKey(_Part):
+class FinalityKey(_Part, frozen=True):
     """A BLS12-381 key (min-pk) with its proof of possession."""
 
     public_key: Hex48
     possession: Hex96
 
 
-class InvoiceKey(_Part):
+class InvoiceKey(_Part, frozen=True):
     """A commission's BLS key for the invoices of one region and issue year."""
 
     region: Name
@@ -44,7 +44,7 @@ class InvoiceKey(_Part):
     possession: Hex96
 
 
-class Participant(_Part):
+class Participant(_Part, frozen=True):
     """A member. `control_group` names who owns it: one group counts as one voice in every policy."""
 
     id: OrgId
@@ -61,19 +61,25 @@ class Participant(_Part):
     invoice_keys: Annotated[tuple[InvoiceKey, ...], Meta(max_length=64)]
 
 
-class Limits(_Part):
-    """Checked before execution; the same on every node."""
+class Limits(_Part, frozen=True):
+    """The same on every node. All but the writes are checked before a transaction executes.
+
+    Signatures count every one that the transaction makes a validator check: author, endorsers, tokens, statements.
+    """
 
     transaction_bytes: Count = 262_144
     transaction_operations: Count = 200
+    transaction_signatures: Count = 220
     transaction_writes: Count = 1_200
     block_bytes: Count = 2_097_152
     block_transactions: Count = 2_000
     block_operations: Count = 8_000
+    block_signatures: Count = 8_000
+    block_writes: Count = 24_000
     author_share_bp: Annotated[int, Meta(ge=1, le=10_000)] = 5_000
 
 
-class Parameters(_Part):
+class Parameters(_Part, frozen=True):
     """Rules with figures. Times in milliseconds of block time; `utc_offset_minutes` dates invoices (rule V07)."""
 
     utc_offset_minutes: Annotated[int, Meta(ge=-720, le=840)] = 480
@@ -88,7 +94,7 @@ class Parameters(_Part):
     heartbeat_ms: Annotated[int, Meta(ge=1_000, le=600_000)] = 30_000
 
 
-class Program(_Part):
+class Program(_Part, frozen=True):
     """A claim program approved from the start. `contract_hash` is the hash of its canonical source bundle."""
 
     contract_hash: Hex32
@@ -97,7 +103,7 @@ class Program(_Part):
     active_from_ms: Millis
 
 
-class Genesis(_Part):
+class Genesis(_Part, frozen=True):
     """The whole document. Participants ascend by id."""
 
     v: Literal[1]

@@ -4,16 +4,20 @@ Signing as co-adjudicator attests: every commitment was opened, terms and accoun
 re-run, and the customer's ciphertext opens to this result.
 """
 
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from ledger.crypto import ed25519
 from ledger.crypto.hashing import tagged_hash
 from ledger.encoding import encode_trusted
 from ledger.types import Count, Hex16, Hex32, Hex64, Millis, NetworkId, OrgId
 
 MAX_DELIVERIES = 8
 MAX_STATEMENT_SIGNATURES = 9
+VERIFIED_SIGNATURES = 16_384
+"""Good signatures remembered, about 8 MB: a block is executed when it is built or voted for, and again on a fork."""
 
 
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,3 +71,13 @@ class SignedStatement(Struct, frozen=True, forbid_unknown_fields=True):
 def statement_message(statement: OutcomeStatement) -> bytes:
     """The 32 bytes adjudicators sign; also the statement's digest."""
     return tagged_hash("outcome-statement", encode_trusted(statement))
+
+
+def verify_statement(statement: OutcomeStatement, signature: str, public_key: str) -> None:
+    """Check one adjudicator's signature (hex) by its Ed25519 key (hex). Raises SignatureError."""
+    _verify_once(statement_message(statement), signature, public_key)
+
+
+@lru_cache(maxsize=VERIFIED_SIGNATURES)
+def _verify_once(message: bytes, signature: str, public_key: str) -> None:
+    ed25519.verify(bytes.fromhex(public_key), message, bytes.fromhex(signature))

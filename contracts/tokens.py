@@ -8,6 +8,7 @@ has room for a name.
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -21,6 +22,8 @@ from ledger.errors import DecodeError, SignatureError
 from ledger.types import Hex16, Hex32, Millis, NetworkId, OrgId
 
 MAX_TOKEN_BYTES = 16_384
+VERIFIED_CONSENTS = 4_096
+"""Verified tokens remembered, about 16 MB: each is read when it is admitted, when its block is made, and on a fork."""
 CONSENT_TYPE = "consent+jwt"
 REVOCATION_TYPE = "consent-revocation+jwt"
 ACKNOWLEDGEMENT_TYPE = "payout-ack+jwt"
@@ -95,6 +98,7 @@ def encode_token(payload: Struct, token_type: str, seed: bytes, algorithm: str =
     return (signing_input + b"." + _to_base64(ed25519.sign(seed, signing_input))).decode("ascii")
 
 
+@lru_cache(maxsize=VERIFIED_CONSENTS)
 def decode_consent(token: str) -> DecodedConsent:
     """A consent token with its signature verified by the key it names. Raises TokenError."""
     signing_input, consent, signature = _split(token, CONSENT_TYPE, Consent)

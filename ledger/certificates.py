@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from ledger.crypto import bls, ed25519
 from ledger.crypto.hashing import tagged_hash
-from ledger.encoding import MAX_INT, decode_as, encode, encode_trusted
+from ledger.encoding import MAX_INT, decode_as, encode_trusted
 from ledger.errors import InvalidCertificate, SignatureError
 from ledger.types import Count, Hex32, Hex48, OrgId
 
@@ -139,7 +139,7 @@ class ValidatorSet:
         put(self, "signing_keys", tuple(bytes.fromhex(m.signing_key) for m in members))
         put(self, "finality_keys", tuple(bytes.fromhex(m.finality_key) for m in members))
         put(self, "quorum", quorum(len(members)))
-        put(self, "hash", tagged_hash("validator-set", encode({"epoch": self.epoch, "validators": list(members)})))
+        put(self, "hash", tagged_hash("validator-set", encode_trusted({"epoch": self.epoch, "validators": members})))
 
     def __len__(self) -> int:
         return len(self.validators)

@@ -1,0 +1,183 @@
+"""Claims: one insurer's part of one case, from the report to the close. The decision itself is in adjudication.
+
+A claim is made by the ledger, never by an author. Accepting it leases the account of each policy, so that claims
+on one account are decided one after the other; a lease ends with the decision, when the consent is no longer in
+force, or when the decision clock ran out (judged when somebody else asks for the account). Must always hold: an
+account is leased to one claim at a time.
+"""
+
+from msgspec.structs import replace
+
+from contracts.bodies import ClaimAccept, ClaimClose
+from contracts.consents import require_in_force
+from contracts.errors import Refusal
+from contracts.identifiers import derive_claim_id
+from contracts.lifecycle import is_possible, next_status
+from contracts.operations import Operation
+from contracts.policies import list_outside
+from contracts.states import (
+    AccountState,
+    CaseState,
+    ClaimPolicy,
+    ClaimState,
+    ConsentState,
+    PayoutState,
+    PolicyState,
+)
+
+DAY_MS = 86_400_000
+FIRST_ATTEMPT = 1
+
+
+def apply_report(operation: Operation, case_id: str, consent: ConsentState) -> None:
+    """REPORTED for every insurer whose policies the consent lists, in the order of rank (protocol rule 3)."""
+    case = operation.require(CaseState, case_id, "CASE_UNKNOWN")
+    policies = [
+        (policy_id, operation.require(PolicyState, policy_id, "POLICY_UNKNOWN")) for policy_id in consent.policy_ids
+    ]
+    claims = []
+    for grantee in sorted(consent.grantees, key=lambda item: item.rank or 0):
+        own = [(policy_id, policy) for policy_id, policy in policies if policy.insurer == grantee.participant]
+        if own and grantee.rank is not None:
+            claims.append(_report_one(operation, case_id, case.consent_id, grantee.participant, grantee.rank, own))
+    reported = replace(
+        case,
+        status=next_status("case", case.status, "ledger.report", case_id),
+        claims=tuple(claims),
+        reported_ms=operation.time_ms,
+    )
+    operation.put(case_id, reported)
+
+
+def apply_accept(operation: Operation, body: ClaimAccept) -> str:
+    """`claim.accept`: the insurer takes the claim and the lease on each account (protocol rule 3)."""
+    claim = require_own_claim(operation, body.claim_id)
+    require_in_force(operation, claim.consent_id)
+    status = next_status("claim", claim.status, "claim.accept", body.claim_id)
+    versions = {item.policy_id: item.account_version for item in body.leases}
+    if len(versions) != len(body.leases) or set(versions) != {item.policy_id for item in claim.policies}:
+        raise Refusal("POLICY_SET_INCOMPLETE", "one lease for each policy of the claim", body.claim_id)
+    taken = [_take_lease(operation, body.claim_id, item, versions[item.policy_id]) for item in claim.policies]
+    if not any(taken):
+        raise Refusal("WRONG_STATE", "the claim holds every lease already", body.claim_id)
+    accepted = replace(
+        claim,
+        status=status,
+        accepted_ms=operation.time_ms if claim.accepted_ms is None else claim.accepted_ms,
+        escalation_digest=body.escalation_digest,
+    )
+    operation.put(body.claim_id, accepted)
+    operation.emit("claim.accepted", body.claim_id)
+    case = operation.require(CaseState, claim.case_id, "CASE_UNKNOWN")
+    if case.complete_ms is not None:
+        apply_complete(operation, body.claim_id)
+    return body.claim_id
+
+
+def apply_complete(operation: Operation, claim_id: str) -> None:
+    """EVIDENCE_COMPLETE, if the claim was accepted and is not further; a claim not yet accepted waits for that."""
+    claim = operation.require(ClaimState, claim_id, "CLAIM_UNKNOWN")
+    if claim.status != "FILED":
+        return
+    ready = replace(
+        claim,
+        status=next_status("claim", claim.status, "ledger.complete", claim_id),
+        ready_ms=operation.time_ms,
+    )
+    operation.put(claim_id, ready)
+    operation.emit("claim.ready", claim_id)
+
+
+def apply_close(operation: Operation, body: ClaimClose) -> str:
+    """`claim.close`: every payout is paid, or was never due in the word of a co-adjudicator (protocol rule 8)."""
+    claim = require_own_claim(operation, body.claim_id)
+    status = next_status("claim", claim.status, "claim.close", body.claim_id)
+    for payout_id in claim.payouts:
+        payout = operation.require(PayoutState, payout_id, "PAYOUT_UNKNOWN")
+        if payout.status != "PAID":
+            _close_unpaid(operation, payout_id, payout)
+    operation.put(body.claim_id, replace(claim, status=status, closed_ms=operation.time_ms))
+    operation.emit("claim.closed", body.claim_id)
+    return body.claim_id
+
+
+def require_own_claim(operation: Operation, claim_id: str) -> ClaimState:
+    """A claim of the author. Raises Refusal `CLAIM_UNKNOWN`, `NOT_THE_INSURER`."""
+    claim = operation.require(ClaimState, claim_id, "CLAIM_UNKNOWN")
+    if claim.insurer != operation.author:
+        raise Refusal("NOT_THE_INSURER", f"the claim is not one of {operation.author}", claim_id)
+    return claim
+
+
+def _report_one(
+    operation: Operation,
+    case_id: str,
+    consent_id: str,
+    insurer: str,
+    rank: int,
+    policies: list[tuple[str, PolicyState]],
+) -> str:
+    claim_id = derive_claim_id(case_id, insurer)
+    claim = ClaimState(
+        case_id=case_id,
+        consent_id=consent_id,
+        insurer=insurer,
+        rank=rank,
+        status=next_status("claim", None, "ledger.report", claim_id),
+        policies=tuple(
+            ClaimPolicy(policy_id=policy_id, account_id=policy.account_id, pinned=_pin_programs(operation, policy))
+            for policy_id, policy in policies
+        ),
+        attempt=FIRST_ATTEMPT,
+        reported_ms=operation.time_ms,
+        accepted_ms=None,
+        ready_ms=None,
+        decided_ms=None,
+        closed_ms=None,
+        escalation_digest=None,
+        payouts=(),
+    )
+    operation.put(claim_id, claim)
+    operation.emit("claim.reported", claim_id)
+    return claim_id
+
+
+def _pin_programs(operation: Operation, policy: PolicyState) -> tuple[str, ...]:
+    """The versions in force at some time in [report - look-back, report]; a later activation never enters."""
+    earliest = operation.time_ms - policy.look_back_days * DAY_MS
+    return tuple(
+        program.contract_hash
+        for program in operation.programs()
+        if program.active_from_ms <= operation.time_ms
+        and (program.active_until_ms is None or program.active_until_ms > earliest)
+    )
+
+
+def _take_lease(operation: Operation, claim_id: str, item: ClaimPolicy, version: int) -> bool:
+    """Lease the account at its current version. False if the claim holds that lease already."""
+    account = operation.require(AccountState, item.account_id, "ACCOUNT_UNKNOWN")
+    if account.lease is not None and account.lease != claim_id and _is_lease_live(operation, account.lease):
+        raise Refusal("ACCOUNT_LEASED", "another claim on this account comes first", account.lease)
+    if account.version != version:
+        raise Refusal("ACCOUNT_VERSION", f"the account is at version {account.version}", item.account_id)
+    if account.lease == claim_id:
+        return False
+    operation.put(item.account_id, replace(account, lease=claim_id))
+    return True
+
+
+def _is_lease_live(operation: Operation, claim_id: str) -> bool:
+    claim = operation.require(ClaimState, claim_id, "CLAIM_UNKNOWN")
+    consent = operation.require(ConsentState, claim.consent_id, "CONSENT_MISSING")
+    if consent.revoked_ms is not None or operation.time_ms >= consent.exp_ms:
+        return False
+    return claim.ready_ms is None or operation.time_ms <= claim.ready_ms + operation.block.parameters.decide_ms
+
+
+def _close_unpaid(operation: Operation, payout_id: str, payout: PayoutState) -> None:
+    if not is_possible("payout", payout.status, "claim.close"):
+        raise Refusal("PAYOUT_OPEN", f"this payout is {payout.status}", payout_id)
+    policy = operation.require(PolicyState, payout.policy_id, "POLICY_UNKNOWN")
+    if operation.speaker.endorsers.isdisjoint(list_outside(operation, policy)):
+        raise Refusal("CO_ADJUDICATOR_MISSING", "nothing due: a co-adjudicator outside the group endorses", payout_id)
+    operation.put(payout_id, replace(payout, status=next_status("payout", payout.status, "claim.close", payout_id)))

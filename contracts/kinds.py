@@ -1,0 +1,106 @@
+"""Which transaction kinds exist, what operations a body is made of, and what each costs before it executes.
+
+Knows the list of kinds and the handler of each; no rule of any subject. A body becomes operations in the order
+of its lists, one receipt result each. Must always hold: `KINDS` and `bodies.BODIES` name the same kinds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from msgspec import Struct
+
+from contracts import adjudication, bodies, claims, consents, evidence, payouts, policies, records
+from contracts.operations import Handler
+from ledger.encoding import convert
+from ledger.errors import DecodeError
+from ledger.transactions import SignedTransaction
+
+Step: TypeAlias = tuple[Handler, Any]
+"""A handler and the item it is called with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one kind of transaction is taken apart."""
+
+    body: type[Struct]
+    steps: Callable[[Any], list[Step]]
+    signatures: Callable[[Any], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A transaction read against its schema. `fault` is the code that refuses it whole, `steps` is then empty."""
+
+    signed: SignedTransaction
+    steps: tuple[Step, ...]
+    signatures: int
+    fault: str | None
+
+    @property
+    def operations(self) -> int:
+        """Results and log entries it will leave: one even where it is refused whole."""
+        return len(self.steps) or 1
+
+
+def prepare(signed: SignedTransaction) -> Prepared:
+    """Take a transaction apart. Faults of kind and body are codes here, never errors: they become receipts."""
+    content = signed.content
+    own = 1 + len(content.endorsements)
+    kind = KINDS.get(content.kind)
+    if kind is None:
+        return Prepared(signed, (), own, "UNKNOWN_KIND")
+    try:
+        body = convert(content.body, kind.body)
+    except DecodeError:
+        return Prepared(signed, (), own, "BODY_SCHEMA")
+    steps = kind.steps(body)
+    if not steps:
+        return Prepared(signed, (), own, "BODY_SCHEMA")
+    return Prepared(signed, tuple(steps), own + kind.signatures(body), None)
+
+
+def _single(handler: Handler) -> Callable[[Any], list[Step]]:
+    return lambda body: [(handler, body)]
+
+
+def _each(handler: Handler, name: str) -> Callable[[Any], list[Step]]:
+    return lambda body: [(handler, item) for item in getattr(body, name)]
+
+
+def _endorse_steps(body: bodies.RecordEndorse) -> list[Step]:
+    endorsements: list[Step] = [(evidence.apply_endorse, item) for item in body.endorsements]
+    return endorsements + [(evidence.apply_completion, item) for item in body.completions]
+
+
+def _none(_: Any) -> int:
+    return 0
+
+
+def _one(_: Any) -> int:
+    return 1
+
+
+def _count_tokens(body: bodies.ConsentGrant) -> int:
+    return len(body.tokens)
+
+
+def _count_statements(body: bodies.ClaimAdjudicate) -> int:
+    return sum(len(item.signatures) for item in body.statements)
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "policy.commit": Kind(bodies.PolicyCommit, _each(policies.apply_commit, "policies"), _none),
+    "consent.grant": Kind(bodies.ConsentGrant, _each(consents.apply_grant, "tokens"), _count_tokens),
+    "consent.revoke": Kind(bodies.ConsentRevoke, _single(consents.apply_revoke), _one),
+    "record.publish": Kind(bodies.RecordPublish, _each(records.apply_publish, "records"), _none),
+    "record.endorse": Kind(bodies.RecordEndorse, _endorse_steps, _none),
+    "claim.accept": Kind(bodies.ClaimAccept, _single(claims.apply_accept), _none),
+    "claim.adjudicate": Kind(bodies.ClaimAdjudicate, _single(adjudication.apply_adjudicate), _count_statements),
+    "claim.close": Kind(bodies.ClaimClose, _single(claims.apply_close), _none),
+    "payout.order": Kind(bodies.PayoutOrder, _single(payouts.apply_order), _none),
+    "payout.settle": Kind(bodies.PayoutSettle, _single(payouts.apply_settle), _none),
+    "payout.ack": Kind(bodies.PayoutAck, _single(payouts.apply_ack), _one),
+}
+"""Every kind this version executes."""

@@ -1,0 +1,349 @@
+"""What the ledger remembers: one closed record per family of state keys, and how it is read.
+
+A value is the canonical bytes of its struct under the key `<family>/<id>`. Fields are plain types: these bytes
+were written by this package and are covered by the state root, so bounds are not checked a second time. It must
+always hold that a family is written by the module of its subject alone, and only through `lifecycle` where a
+field is a status. Nothing here names a person.
+"""
+
+from functools import lru_cache
+from typing import Any, ClassVar, TypeVar, cast
+
+import msgspec
+from msgspec import Struct
+
+from contracts.genesis import Limits, Parameters
+from ledger.encoding import encode_trusted
+from ledger.state import Reader
+
+
+class State(Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of all families; `FAMILY` is the first part of the state key."""
+
+    FAMILY: ClassVar[str] = ""
+
+
+S = TypeVar("S", bound=State)
+
+
+class InvoiceKeyState(Struct, frozen=True, forbid_unknown_fields=True):
+    """The public key of a commission's nullifiers for one region and issue year."""
+
+    region: str
+    year: int
+    public_key: str
+
+
+class ParticipantState(State, frozen=True):
+    """`participant/<id>`. `signing_keys` are key ids; the keys themselves are a family of their own."""
+
+    FAMILY: ClassVar[str] = "participant"
+    name: str
+    roles: tuple[str, ...]
+    control_group: str
+    validator: bool
+    signing_keys: tuple[str, ...]
+    finality_key: str | None
+    envelope_key: str
+    note_key: str
+    transport_spki: str
+    endpoint: str | None
+    invoice_keys: tuple[InvoiceKeyState, ...]
+
+
+class KeyState(State, frozen=True):
+    """`key/<key_id>`: an Ed25519 key, active in [from_height, until_height] (None: no end)."""
+
+    FAMILY: ClassVar[str] = "key"
+    participant: str
+    public_key: str
+    from_height: int
+    until_height: int | None
+
+    def is_active(self, height: int) -> bool:
+        """Whether a block of this height counts the key's signatures."""
+        return self.from_height <= height and (self.until_height is None or height <= self.until_height)
+
+
+class ProgramState(State, frozen=True):
+    """`program/<contract_hash>`: an approved claim program, in force in [active_from_ms, active_until_ms)."""
+
+    FAMILY: ClassVar[str] = "program"
+    contract_hash: str
+    machine: str
+    active_from_ms: int
+    active_until_ms: int | None
+
+
+class ProgramIndexState(State, frozen=True):
+    """`program/index`: every approved program, ascending by hash; a claim pins its versions from here."""
+
+    FAMILY: ClassVar[str] = "program"
+    programs: tuple[ProgramState, ...]
+
+
+class ParametersState(State, frozen=True):
+    """`parameters/current`: the rules with figures that blocks are executed under."""
+
+    FAMILY: ClassVar[str] = "parameters"
+    limits: Limits
+    parameters: Parameters
+
+
+class PolicyState(State, frozen=True):
+    """`policy/<policy_id>`."""
+
+    FAMILY: ClassVar[str] = "policy"
+    insurer: str
+    terms_commit: str
+    product_hash: str
+    account_id: str
+    co_adjudicators: tuple[str, ...]
+    threshold: int
+    escalation_to: str
+    look_back_days: int
+
+
+class AccountState(State, frozen=True):
+    """`account/<account_id>`: the coverage account's version, what caused it, and the claim that leases it."""
+
+    FAMILY: ClassVar[str] = "account"
+    policy_id: str
+    version: int
+    commit: str
+    cause: str
+    lease: str | None
+
+
+class GranteeState(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the consent allows one participant."""
+
+    participant: str
+    purposes: tuple[str, ...]
+    data_classes: tuple[str, ...]
+    rank: int | None
+
+
+class ConsentState(State, frozen=True):
+    """`consent/<consent_id>`: the payload of a verified token, its case, and when it was revoked."""
+
+    FAMILY: ClassVar[str] = "consent"
+    case_id: str
+    key: str
+    hospitals: tuple[str, ...]
+    grantees: tuple[GranteeState, ...]
+    policy_ids: tuple[str, ...]
+    payee_commit: str
+    mailbox_key: str
+    revoke_hash: str
+    notify: str
+    nbf_ms: int
+    exp_ms: int
+    revoked_ms: int | None
+
+    def grants(self, participant: str, purpose: str) -> bool:
+        """Whether the customer named `participant` for `purpose`."""
+        return any(item.participant == participant and purpose in item.purposes for item in self.grantees)
+
+
+class CaseState(State, frozen=True):
+    """`case/<case_id>`. `claims` in the order of rank; `records` and `evidence_root` once complete."""
+
+    FAMILY: ClassVar[str] = "case"
+    consent_id: str
+    status: str
+    claims: tuple[str, ...]
+    reported_ms: int | None
+    complete_ms: int | None
+    records: tuple[str, ...]
+    evidence_root: str | None
+
+
+class RecordState(State, frozen=True):
+    """`record/<record_id>`: one published document, and the commission's word on it."""
+
+    FAMILY: ClassVar[str] = "record"
+    case_id: str
+    consent_id: str
+    hospital: str
+    record_type: str
+    commitment: str
+    ciphertext_digest: str
+    padded_size: int
+    replaces: str | None
+    status: str
+    published_ms: int
+    endorsed_by: str | None
+    profile: str | None
+    nullifier: str | None
+
+
+class NullifierState(State, frozen=True):
+    """`nullifier/<hex>`: an invoice that was endorsed once. `reverses` is set for a red one."""
+
+    FAMILY: ClassVar[str] = "nullifier"
+    record_id: str
+    commission: str
+    reverses: str | None
+    reversed_by: str | None
+
+
+class PoolState(State, frozen=True):
+    """`pool/<pool_id>`: the loss left in one case, as a commitment."""
+
+    FAMILY: ClassVar[str] = "pool"
+    case_id: str
+    version: int
+    commit: str
+
+
+class ClaimPolicy(Struct, frozen=True, forbid_unknown_fields=True):
+    """One policy of a claim and the program versions that may decide it, fixed when it was reported."""
+
+    policy_id: str
+    account_id: str
+    pinned: tuple[str, ...]
+
+
+class ClaimState(State, frozen=True):
+    """`claim/<claim_id>`: one insurer's part of one case. `attempt` is the adjudication it awaits or had."""
+
+    FAMILY: ClassVar[str] = "claim"
+    case_id: str
+    consent_id: str
+    insurer: str
+    rank: int
+    status: str
+    policies: tuple[ClaimPolicy, ...]
+    attempt: int
+    reported_ms: int
+    accepted_ms: int | None
+    ready_ms: int | None
+    decided_ms: int | None
+    closed_ms: int | None
+    escalation_digest: str | None
+    payouts: tuple[str, ...]
+
+
+class PayoutState(State, frozen=True):
+    """`payout/<payout_id>`: what one statement authorised. `attempt` counts payment orders."""
+
+    FAMILY: ClassVar[str] = "payout"
+    claim_id: str
+    policy_id: str
+    insurer: str
+    consent_id: str
+    payee_commit: str
+    result_commit: str
+    status: str
+    attempt: int
+    authorised_ms: int
+    order_commit: str | None
+    settlement_commit: str | None
+
+
+@lru_cache(maxsize=64)
+def _decoder(kind: type[State]) -> "msgspec.json.Decoder[State]":
+    return msgspec.json.Decoder(kind)
+
+
+def state_key(kind: type[State], identifier: str) -> str:
+    """The key that a value of this family is stored under."""
+    return f"{kind.FAMILY}/{identifier}"
+
+
+def decode_state(data: bytes, kind: type[S]) -> S:
+    """A value written by `encode_state`."""
+    return cast("S", _decoder(kind).decode(data))
+
+
+def encode_state(value: State) -> bytes:
+    """Canonical bytes of a value."""
+    return encode_trusted(value)
+
+
+def read_state(read: Reader, kind: type[S], identifier: str) -> S | None:
+    """The current value, None if there is none or it was deleted."""
+    found = read(state_key(kind, identifier))
+    return None if found is None or found.value is None else decode_state(found.value, kind)
+
+
+def read_participant(read: Reader, participant: str) -> ParticipantState | None:
+    return read_state(read, ParticipantState, participant)
+
+
+def read_key(read: Reader, key_id: str) -> KeyState | None:
+    return read_state(read, KeyState, key_id)
+
+
+def read_program(read: Reader, contract_hash: str) -> ProgramState | None:
+    return read_state(read, ProgramState, contract_hash)
+
+
+def read_programs(read: Reader) -> tuple[ProgramState, ...]:
+    """Every approved program, ascending by hash."""
+    index = read_state(read, ProgramIndexState, INDEX)
+    return index.programs if index else ()
+
+
+def read_parameters(read: Reader) -> ParametersState:
+    """Limits and parameters in force. They are there from height 0 on."""
+    found = read_state(read, ParametersState, CURRENT)
+    assert found is not None, "a chain state without parameters was not made by genesis_state"
+    return found
+
+
+def read_policy(read: Reader, policy_id: str) -> PolicyState | None:
+    return read_state(read, PolicyState, policy_id)
+
+
+def read_account(read: Reader, account_id: str) -> AccountState | None:
+    return read_state(read, AccountState, account_id)
+
+
+def read_consent(read: Reader, consent_id: str) -> ConsentState | None:
+    return read_state(read, ConsentState, consent_id)
+
+
+def read_case(read: Reader, case_id: str) -> CaseState | None:
+    return read_state(read, CaseState, case_id)
+
+
+def read_record(read: Reader, record_id: str) -> RecordState | None:
+    return read_state(read, RecordState, record_id)
+
+
+def read_nullifier(read: Reader, nullifier: str) -> NullifierState | None:
+    return read_state(read, NullifierState, nullifier)
+
+
+def read_pool(read: Reader, pool_id: str) -> PoolState | None:
+    return read_state(read, PoolState, pool_id)
+
+
+def read_claim(read: Reader, claim_id: str) -> ClaimState | None:
+    return read_state(read, ClaimState, claim_id)
+
+
+def read_payout(read: Reader, payout_id: str) -> PayoutState | None:
+    return read_state(read, PayoutState, payout_id)
+
+
+INDEX = "index"
+CURRENT = "current"
+FAMILIES: tuple[type[Any], ...] = (
+    ParticipantState,
+    KeyState,
+    ProgramState,
+    ParametersState,
+    PolicyState,
+    AccountState,
+    ConsentState,
+    CaseState,
+    RecordState,
+    NullifierState,
+    PoolState,
+    ClaimState,
+    PayoutState,
+)
+"""Every family, for readers that show state by key."""
