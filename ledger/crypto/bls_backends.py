@@ -6,6 +6,7 @@ as sum of keys, as signature and as sum of signatures, and reports anything wron
 tested against that. Lengths, counts and duplicates are the caller's concern (bls.py).
 """
 
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module
@@ -89,6 +90,7 @@ class PyEccBackend:
             raise _bad_key("not a canonical point of the subgroup, or the identity")
 
     def check_signature(self, signature: bytes) -> None:
+        _py_ecc()
         points = import_module("py_ecc.bls.g2_primitives")
         try:
             point = points.signature_to_G2(signature)
@@ -147,8 +149,16 @@ def _hashed_message(message: bytes, suite: bytes) -> G2Point:
 
 
 def _py_ecc() -> Any:
-    """The reference scheme, imported on first use: it takes half a second to load."""
-    return import_module("py_ecc.bls").G2ProofOfPossession
+    """The reference scheme, imported on first use: it takes half a second to load.
+
+    Importing it raises the interpreter's recursion limit to 100,000, and then nested JSON from a stranger
+    overflows the C stack of the parser instead of being refused. So the limit is put back.
+    """
+    limit = sys.getrecursionlimit()
+    try:
+        return import_module("py_ecc.bls").G2ProofOfPossession
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _bad_key(reason: str) -> SignatureError:

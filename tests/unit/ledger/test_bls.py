@@ -8,6 +8,7 @@ import pytest
 from py_arkworks_bls12381 import G1Point, G2Point
 
 from ledger.crypto import bls
+from ledger.crypto.bls_backends import _py_ecc
 from ledger.errors import SignatureError
 
 ARKWORKS = bls.ArkworksBackend()
@@ -132,9 +133,7 @@ def test_backends_accept_each_others_work() -> None:
 
 @pytest.mark.parametrize("seed", [bytes(32), bytes(range(48)), b"\xff" * 32])
 def test_key_generation_is_that_of_the_draft(seed: bytes) -> None:
-    from py_ecc.bls import G2ProofOfPossession
-
-    assert int.from_bytes(bls.secret_key_from_seed(seed), "big") == G2ProofOfPossession.KeyGen(seed)
+    assert int.from_bytes(bls.secret_key_from_seed(seed), "big") == _py_ecc().KeyGen(seed)
 
 
 def test_published_key_generation_vector() -> None:
@@ -237,4 +236,21 @@ def test_short_seed() -> None:
 
 def test_importing_does_not_load_the_reference() -> None:
     program = "import sys, ledger.crypto.bls; sys.exit('py_ecc' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_loading_the_reference_leaves_the_recursion_limit_alone() -> None:
+    """It sets 100,000, with which the JSON parser can be made to overflow the C stack: run apart, in case."""
+    program = (
+        "import sys\n"
+        "from ledger.crypto import bls\n"
+        "from ledger.encoding import decode\n"
+        "from ledger.errors import DecodeError\n"
+        "limit = sys.getrecursionlimit()\n"
+        "bls.public_key(bytes(31) + bytes([7]), backend=bls.PyEccBackend())\n"
+        "try:\n"
+        "    decode(b'[' * 1_000_000)\n"
+        "except DecodeError:\n"
+        "    sys.exit(limit != sys.getrecursionlimit())\n"
+    )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
