@@ -1,0 +1,197 @@
+"""Building a dossier from a node's ledger and what its owner may disclose.
+
+The ledger side is a port (`LedgerSource`), so that this code needs no node. From the claim it follows the chains of
+entries back to the first version of every object of the claim's life, and adds the one version of each shared object
+(coverage account, loss pool) that another claim wrote just before.
+"""
+
+from collections import deque
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from contracts.states import ClaimState, read_case, read_claim
+from ledger.blocks import Header
+from ledger.certificates import Certificate
+from ledger.encoding import decode, decode_as
+from ledger.mapproofs import MapProof
+from ledger.state import Entry, Versioned
+from node.audit.dossier import (
+    MAX_ITEMS,
+    Anchor,
+    CarriedValue,
+    DisclosedRecord,
+    Dossier,
+    Head,
+    PaymentOpening,
+    PolicyOpening,
+    ProvedEntry,
+    ProvedHeader,
+)
+
+SHARED_FAMILIES = frozenset({"account", "pool"})
+"""Objects that many claims write: only the version before each of this claim's writes is carried along."""
+
+
+class LedgerSource(Protocol):
+    """What the builder asks of a node. All answers are of final state at one head."""
+
+    @property
+    def genesis_hash(self) -> bytes: ...
+    @property
+    def head(self) -> tuple[Header, Certificate]: ...
+    def read(self, key: str) -> Versioned | None: ...
+    def prove_key(self, key: str) -> MapProof: ...
+    def leaf_index(self, leaf: bytes) -> int: ...
+    def leaf(self, index: int) -> bytes: ...
+    def leaf_path(self, index: int) -> list[bytes]: ...
+    def header(self, height: int) -> Header: ...
+    def header_leaf_index(self, height: int) -> int: ...
+    def transaction(self, height: int, index: int) -> bytes: ...
+    def value_written(self, height: int, key: str) -> bytes | None: ...
+
+
+class Material(Struct, frozen=True):
+    """What the writer of the dossier discloses; empty tuples disclose nothing."""
+
+    records: tuple[DisclosedRecord, ...] = ()
+    policies: tuple[PolicyOpening, ...] = ()
+    payments: tuple[PaymentOpening, ...] = ()
+
+
+class UnknownClaim(Exception):
+    """There is no such claim in the final state."""
+
+    code = "CLAIM_UNKNOWN"
+
+    def __init__(self, claim_id: str) -> None:
+        super().__init__(f"{self.code}: no claim {claim_id} on this ledger")
+        self.detail = f"no claim {claim_id} on this ledger"
+
+
+def build_dossier(source: LedgerSource, claim_id: str, material: Material) -> Dossier:
+    """The dossier of a claim at the source's head. Raises UnknownClaim."""
+    claim = read_claim(source.read, claim_id)
+    if claim is None:
+        raise UnknownClaim(claim_id)
+    collector = _Collector(source, claim_id, claim)
+    collector.collect()
+    header, certificate = source.head
+    own = collector.entries
+    wanted = sorted({*own, *collector.carried_leaves})
+    heights = sorted({own[index].height for index in own} - {header.height})
+    return Dossier(
+        v=1,
+        kind="claim-dossier",
+        genesis_hash=source.genesis_hash.hex(),
+        claim_id=claim_id,
+        insurer=claim.insurer,
+        anchor=Anchor(header=header, certificate=certificate),
+        headers=tuple(_prove_header(source, height) for height in heights),
+        entries=tuple(_prove_entry(source, index) for index in wanted),
+        transactions=_transactions(source, own),
+        carried=tuple(sorted(collector.carried, key=lambda item: (item.key, item.version))),
+        heads=tuple(Head(key=key, path=source.prove_key(key)) for key in sorted(collector.heads)),
+        records=tuple(sorted(material.records, key=lambda item: item.record_id)),
+        policies=tuple(sorted(material.policies, key=lambda item: item.policy_id)),
+        payments=tuple(sorted(material.payments, key=lambda item: item.payout_id)),
+    )
+
+
+class _Collector:
+    """Follows chains of entries from the claim's keys."""
+
+    def __init__(self, source: LedgerSource, claim_id: str, claim: ClaimState) -> None:
+        self._source = source
+        self._claim_id = claim_id
+        self._claim = claim
+        self._queue: deque[str] = deque()
+        self._seen: set[str] = set()
+        self.entries: dict[int, Entry] = {}
+        self.carried: list[CarriedValue] = []
+        self.carried_leaves: set[int] = set()
+
+    @property
+    def heads(self) -> set[str]:
+        """Keys whose whole chain was followed."""
+        return self._seen
+
+    def collect(self) -> None:
+        """Fill `entries`, `carried` and `heads`."""
+        for key in self._start_keys():
+            self._want(key)
+        while self._queue:
+            self._follow(self._queue.popleft())
+        self._carry_predecessors()
+
+    def _start_keys(self) -> list[str]:
+        claim = self._claim
+        keys = [f"claim/{self._claim_id}", f"case/{claim.case_id}", f"consent/{claim.consent_id}"]
+        keys += [f"policy/{item.policy_id}" for item in claim.policies]
+        keys += [f"payout/{item}" for item in claim.payouts]
+        case = read_case(self._source.read, claim.case_id)
+        return keys + ([f"record/{item}" for item in case.records] if case else [])
+
+    def _want(self, key: str) -> None:
+        if key not in self._seen and self._source.read(key) is not None:
+            self._seen.add(key)
+            self._queue.append(key)
+
+    def _follow(self, key: str) -> None:
+        found = self._source.read(key)
+        leaf = found.entry if found else None
+        while leaf is not None and len(self.entries) < MAX_ITEMS:
+            index = self._source.leaf_index(leaf)
+            entry = decode_as(self._source.leaf(index), Entry)
+            if index not in self.entries:
+                self.entries[index] = entry
+                for write in entry.writes:
+                    self._discover(write.key)
+            previous = next(write.prev for write in entry.writes if write.key == key)
+            leaf = bytes.fromhex(previous) if previous else None
+
+    def _discover(self, key: str) -> None:
+        family, _, identifier = key.partition("/")
+        if family in SHARED_FAMILIES:
+            return
+        if family == "claim" and identifier != self._claim_id:
+            return
+        if family == "payout" and identifier not in self._claim.payouts:
+            return
+        self._want(key)
+
+    def _carry_predecessors(self) -> None:
+        written = {(write.key, write.version) for entry in self.entries.values() for write in entry.writes}
+        for entry in list(self.entries.values()):
+            for write in entry.writes:
+                before = (write.key, write.version - 1)
+                if write.prev is not None and before not in written:
+                    self._carry(write.key, write.version - 1, bytes.fromhex(write.prev))
+                    written.add(before)
+
+    def _carry(self, key: str, version: int, leaf: bytes) -> None:
+        index = self._source.leaf_index(leaf)
+        entry = decode_as(self._source.leaf(index), Entry)
+        value = self._source.value_written(entry.height, key)
+        assert value is not None, "a shared object is never deleted"
+        self.carried.append(CarriedValue(key=key, version=version, value=decode(value)))
+        self.carried_leaves.add(index)
+
+
+def _prove_header(source: LedgerSource, height: int) -> ProvedHeader:
+    index = source.header_leaf_index(height)
+    return ProvedHeader(header=source.header(height), leaf_index=index, path=_hex(source.leaf_path(index)))
+
+
+def _prove_entry(source: LedgerSource, index: int) -> ProvedEntry:
+    entry = decode_as(source.leaf(index), Entry)
+    return ProvedEntry(entry=entry, leaf_index=index, path=_hex(source.leaf_path(index)))
+
+
+def _transactions(source: LedgerSource, entries: dict[int, Entry]) -> tuple[dict[str, Any], ...]:
+    places = sorted({(entry.height, entry.index) for entry in entries.values()})
+    return tuple(decode(source.transaction(height, index)) for height, index in places)
+
+
+def _hex(hashes: list[bytes]) -> tuple[str, ...]:
+    return tuple(item.hex() for item in hashes)

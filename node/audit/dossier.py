@@ -1,0 +1,128 @@
+"""The dossier: one canonical-JSON file with the life of one claim, self-contained but for the genesis.
+
+Every byte is bound to something: hashes lead to the anchor header, whose finality certificate leads to the validator
+set of the genesis; openings and documents lead to commitments inside proved transactions. Nothing here may be left
+unchecked by the verifier, and nothing that cannot be checked has a field.
+"""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from ledger.blocks import Header
+from ledger.certificates import Certificate
+from ledger.encoding import decode_as, encode
+from ledger.mapproofs import MapProof
+from ledger.state import Entry, StateKey
+from ledger.types import Count, Hex16, Hex32, OrgId
+
+MAX_DOSSIER_BYTES = 64 * 2**20
+"""One claim with its documents; the founding case is about 100 kB."""
+MAX_ITEMS = 10_000
+"""Entries, headers or transactions in one dossier."""
+MAX_PATH = 64
+"""Hashes of one log proof: enough for 2^64 leaves."""
+
+Path: TypeAlias = Annotated[tuple[Hex32, ...], Meta(max_length=MAX_PATH)]
+
+
+class _Part(Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Anchor(_Part, frozen=True, forbid_unknown_fields=True):
+    """The header everything is proved under, and its finality."""
+
+    header: Header
+    certificate: Certificate
+
+
+class ProvedHeader(_Part, frozen=True, forbid_unknown_fields=True):
+    """An earlier header; its hash is the first log leaf of the next block."""
+
+    header: Header
+    leaf_index: Count
+    path: Path
+
+
+class ProvedEntry(_Part, frozen=True, forbid_unknown_fields=True):
+    """A log entry under the anchor's `log_root`. Entries ascend by leaf index."""
+
+    entry: Entry
+    leaf_index: Count
+    path: Path
+
+
+class CarriedValue(_Part, frozen=True, forbid_unknown_fields=True):
+    """A state value written by a proved entry whose transaction is no part of this claim's life."""
+
+    key: StateKey
+    version: Count
+    value: dict[str, Any]
+
+
+class Head(_Part, frozen=True, forbid_unknown_fields=True):
+    """Proof under the anchor's `state_root` that the last entry listed for `key` is the latest there is."""
+
+    key: StateKey
+    path: MapProof
+
+
+class DisclosedRecord(_Part, frozen=True, forbid_unknown_fields=True):
+    """A document with the secret from which the salts of its fields are derived."""
+
+    record_id: Hex32
+    secret: Hex32
+    document: dict[str, Any]
+
+
+class PolicyOpening(_Part, frozen=True, forbid_unknown_fields=True):
+    """Everything that was committed to for one policy's outcome. `tables` is the product."""
+
+    policy_id: Hex16
+    terms: dict[str, Any]
+    tables: dict[str, Any]
+    account_in: dict[str, Any]
+    account_out: dict[str, Any]
+    pool_in: dict[str, Any]
+    pool_out: dict[str, Any]
+    payee: dict[str, Any]
+    event_date: dict[str, Any]
+    result: dict[str, Any]
+
+
+class PaymentOpening(_Part, frozen=True, forbid_unknown_fields=True):
+    """What was ordered and booked for one payout; null where it never came to that or is not disclosed."""
+
+    payout_id: Hex32
+    order: dict[str, Any] | None
+    settlement: dict[str, Any] | None
+
+
+class Dossier(_Part, frozen=True, forbid_unknown_fields=True):
+    """The whole file. `insurer` is whose claim it is."""
+
+    v: Literal[1]
+    kind: Literal["claim-dossier"]
+    genesis_hash: Hex32
+    claim_id: Hex32
+    insurer: OrgId
+    anchor: Anchor
+    headers: Annotated[tuple[ProvedHeader, ...], Meta(max_length=MAX_ITEMS)]
+    entries: Annotated[tuple[ProvedEntry, ...], Meta(max_length=MAX_ITEMS)]
+    transactions: Annotated[tuple[dict[str, Any], ...], Meta(max_length=MAX_ITEMS)]
+    carried: Annotated[tuple[CarriedValue, ...], Meta(max_length=MAX_ITEMS)]
+    heads: Annotated[tuple[Head, ...], Meta(max_length=MAX_ITEMS)]
+    records: Annotated[tuple[DisclosedRecord, ...], Meta(max_length=MAX_ITEMS)]
+    policies: Annotated[tuple[PolicyOpening, ...], Meta(max_length=64)]
+    payments: Annotated[tuple[PaymentOpening, ...], Meta(max_length=64)]
+
+
+def decode_dossier(data: bytes) -> Dossier:
+    """Canonical bytes as a dossier. Raises DecodeError."""
+    return decode_as(data, Dossier, limit=MAX_DOSSIER_BYTES)
+
+
+def encode_dossier(dossier: Dossier) -> bytes:
+    """The file."""
+    return encode(dossier)
