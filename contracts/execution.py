@@ -29,6 +29,8 @@ from ledger.transactions import SignedTransaction, decode_transaction
 Verifier = Callable[[SignedTransaction], None]
 """Checks every signature of a transaction; raises InvalidTransaction."""
 Decoder = Callable[[bytes], SignedTransaction]
+MAX_PASSED_OVER = 2_000
+"""Candidates that do not fit before a proposer stops looking: it has a leader's time limit to keep."""
 ROOTS = ("tx_root", "receipts_root", "log_size", "log_root", "state_root")
 """Header fields that execution gives, in the order in which they depend on each other."""
 
@@ -104,22 +106,35 @@ def build_block(parent: ChainState, candidates: Iterable[SignedTransaction], *, 
     limits = run.context.limits
     budget = Budget(limits)
     taken: set[str] = set()
+    passed_over = 0
     for candidate in candidates:
-        if not budget.has_room_for_writes():
+        if passed_over >= MAX_PASSED_OVER or not budget.has_room_for_writes(run.writes):
             break
         prepared = prepare(candidate)
         if candidate.tx_id in taken or parent.is_recent(candidate.tx_id) or budget.exceeded(prepared):
+            passed_over += 1
             continue
         try:
             check_transaction(prepared, limits, parent.genesis.network, time_ms)
-            check_signers(run.context, candidate)
+            run.apply(prepared)
         except InvalidTransaction:
+            passed_over += 1
             continue
         taken.add(candidate.tx_id)
         budget.take(prepared)
-        run.apply(prepared)
-        budget.writes = run.writes
     return _finish(parent, run, taken)
+
+
+def check_candidate(parent: ChainState, signed: SignedTransaction, *, time_ms: int) -> None:
+    """What must hold before a transaction may wait for a block on `parent`: cheap, and no signature is checked.
+
+    Raises InvalidTransaction with a code of `check_transaction`, `unknown_signer` or `replay`.
+    """
+    context = BlockContext(parent.genesis.network, parent.height + 1, time_ms, parent.read)
+    check_transaction(prepare(signed), context.limits, parent.genesis.network, time_ms)
+    check_signers(context, signed)
+    if parent.is_recent(signed.tx_id):
+        raise InvalidTransaction("replay", f"transaction {signed.tx_id} is in this ancestry")
 
 
 def execute_block(

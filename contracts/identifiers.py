@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ledger.crypto.hashing import tagged_hash, tagged_hex
-from ledger.encoding import encode
+from ledger.encoding import encode, encode_trusted
 from ledger.merkle import leaf_hash, root_of
 
 
@@ -19,7 +19,7 @@ def derive_case_id(consent_id: str) -> str:
 
 def derive_record_id(network: str, author: str, commitment: str) -> str:
     """Known to the author before publication, so that envelopes can be bound to it."""
-    return tagged_hex("record-id", encode({"network": network, "author": author, "commitment": commitment}))
+    return tagged_hex("record-id", encode_trusted({"network": network, "author": author, "commitment": commitment}))
 
 
 def derive_claim_id(case_id: str, insurer: str) -> str:

@@ -18,7 +18,7 @@ LENGTH_PREFIX_BYTES = 4
 class Budget:
     """What the transactions taken so far have used of one block, in all and by author."""
 
-    __slots__ = ("_authors", "_block", "_limits", "_total", "writes")
+    __slots__ = ("_authors", "_block", "_limits", "_total")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -30,7 +30,6 @@ class Budget:
         }
         self._total = (0, 0, 0, 0)
         self._authors: dict[str, tuple[int, int, int, int]] = {}
-        self.writes = 0
 
     def exceeded(self, prepared: Prepared) -> str | None:
         """The limit that one more transaction would break, None if it fits."""
@@ -43,9 +42,9 @@ class Budget:
                 return "author_share_bp"
         return None
 
-    def has_room_for_writes(self) -> bool:
-        """Whether the largest transaction would still keep the block under its limit of written keys."""
-        return self.writes + self._limits.transaction_writes <= self._limits.block_writes
+    def has_room_for_writes(self, written: int) -> bool:
+        """Whether the largest transaction would still keep a block that wrote so many keys under its limit."""
+        return written + self._limits.transaction_writes <= self._limits.block_writes
 
     def take(self, prepared: Prepared) -> None:
         """Count a transaction."""
