@@ -67,6 +67,8 @@ class Dialler:
                 code, detail = error.code, error.detail
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 code, detail = "unreachable", type(error).__name__
+            if code:
+                self._services.count(f"dial_{code}")
             if code and code != last:  # a peer that stays away is said once
                 self._services.log.warning("peer_not_reached", peer=peer, code=code, detail=detail)
             last = code
@@ -93,6 +95,7 @@ class Dialler:
             found = spki_of(socket.get_extra_info("ssl_object"))
             if found != spki:
                 raise PeerError("wrong_certificate", f"at {address} answers the key {found[:16]}, not {spki[:16]}")
-            await self._adopt(link)
-        finally:
-            await link.shut("stopping")
+        except PeerError as error:
+            await link.shut(error.code)
+            raise
+        await self._adopt(link)

@@ -9,13 +9,37 @@ PeerError codes raised by `Peers.request`:
   `unknown_method` the other node has no such method
   `failed`         the other node's handler failed without a code
   any other        the code that the other node's handler raised
-Codes of refused connections and ended links (log lines, and the reason in the WebSocket close frame):
-  `tls` `no_certificate` `unknown_certificate` `wrong_certificate` `not_a_peer` `too_many_links` `not_dialler`
-  `bad_hello` `wrong_version` `wrong_network` `wrong_participant` `hello_timeout` `bad_frame` `too_large`
-  `stalled` `replaced` `not_a_member` `stopping` `unreachable`
 """
 
+from typing import Final
+
 from node.errors import NodeError
+
+REFUSALS: Final = frozenset(
+    {
+        "accept",  # the system gave no socket
+        "tls",  # no TLS 1.3, no certificate, or the handshake was too slow
+        "no_certificate",
+        "unknown_certificate",  # no participant has this transport key
+        "wrong_certificate",  # at the address of one participant answers the key of another
+        "not_a_peer",  # TLS by a member, then something other than the upgrade of a peer
+        "too_many_links",
+        "not_dialler",  # both ends listen and the other one is to be dialled
+        "bad_hello",
+        "wrong_version",
+        "wrong_network",
+        "wrong_participant",
+        "hello_timeout",
+        "bad_frame",
+        "too_large",
+        "stalled",  # takes no bytes, or asks faster than it reads
+        "replaced",  # by a newer link of the same participant
+        "not_a_member",  # no longer, or with another key
+        "stopping",
+        "unreachable",
+    }
+)
+"""Codes of refused connections and ended links: in log lines, and as the reason in the WebSocket close frame."""
 
 
 class PeerError(NodeError):

@@ -16,7 +16,7 @@ from aiohttp import WSMsgType, web
 
 from ledger.errors import LedgerError
 from node.errors import NodeError
-from node.peers.errors import PeerError
+from node.peers.errors import REFUSALS, PeerError
 from node.peers.frames import (
     HEAD_BYTES,
     MAX_CODE,
@@ -98,7 +98,7 @@ class Link:
         check_hello(data, chain, self.peer)
 
     async def run(self) -> str:
-        """Carry frames until either end closes; return the code of the reason."""
+        """Carry frames until either end is done; return the code of the reason. The caller then calls `shut`."""
         tasks = [self._loop.create_task(self._read()), self._loop.create_task(self._write())]
         watched: list[asyncio.Future[Any]] = [*tasks, self._end]
         try:
@@ -108,9 +108,7 @@ class Link:
                 task.cancel()
             self._fail_pending()
         results = await asyncio.gather(*tasks, return_exceptions=True)
-        reason = self._reason(results)
-        await self.shut(reason)
-        return reason
+        return self._reason(results)
 
     async def shut(self, reason: str) -> None:
         """Send a close frame with `reason` if the peer still takes it, then drop the connection."""
@@ -145,7 +143,8 @@ class Link:
         if not self._outbox.push_call(encode_request(request_id, method, payload)):
             raise PeerError("busy", f"the queue to {self.peer} is full")
         self._wake.set()
-        self._pending[request_id] = answer = self._loop.create_future()
+        answer: asyncio.Future[bytes] = self._loop.create_future()
+        self._pending[request_id] = answer
         try:
             async with asyncio.timeout(timeout_s):
                 return await answer
@@ -292,7 +291,7 @@ class Link:
 
 def _why_ended(message: Any) -> tuple[str, str]:
     """(code, detail) of the last thing a WebSocket gave: no binary message."""
-    if message.type is WSMsgType.CLOSE and isinstance(message.extra, str) and is_code(message.extra):
+    if message.type is WSMsgType.CLOSE and message.extra in REFUSALS:
         return message.extra, "the other end closed the link"
     if message.type is WSMsgType.ERROR:
         fault = message.data

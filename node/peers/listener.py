@@ -183,7 +183,7 @@ class Listener:
             del self._open[transport]
 
     def _refuse(self, code: str, detail: str, remote: str | None = None) -> None:
-        self._services.count("refused")
+        self._services.count(f"refused_{code}")
         if self._lines.has(1, self._loop.time()):
             self._services.log.warning("peer_refused", code=code, detail=detail, remote=remote)
 

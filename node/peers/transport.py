@@ -215,6 +215,7 @@ class Peers:
                 del self._links[link.peer]
                 self._notify()
             self._services.log.info("peer_unlinked", peer=link.peer, reason=reason)
+            await link.shut(reason)
 
     def _notify(self) -> None:
         self._changed.set()
