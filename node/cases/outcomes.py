@@ -1,0 +1,83 @@
+"""One claim's outcomes: the case is built, the program has run, its result becomes openings for every policy.
+
+Pure. The insurer proposes with it, and a co-adjudicator or auditor computes the same values from the same openings.
+Must always hold: policies follow the claim's order, each consuming the pool version that the one before left.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.case import Case
+from node.cases.accounts import advance_account
+from node.cases.building import PolicyInput, expense_total
+from node.cases.errors import CaseError
+from node.cases.openings import Opening, Outcome, Salt, open_account, open_pool, open_result
+
+RESULT_FIELDS = frozenset({"policy_no", "benefits", "total_fen", "net_fen", "decision", "review", "review_reasons"})
+
+
+@dataclass(frozen=True, slots=True)
+class Adjudication:
+    """What a program gave for a case: one result for each policy, and every step that led to them."""
+
+    results: tuple[dict[str, Any], ...]
+    trace: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimFacts:
+    """Names that the openings carry."""
+
+    claim_id: str
+    case_id: str
+    attempt: int
+    currency: str
+
+
+def read_adjudication(case: Case, output: Any, trace: Iterable[Any]) -> Adjudication:
+    """A program's output, checked for what is used here. Raises CaseError `RESULT_FORM`."""
+    results = output.get("results") if isinstance(output, dict) else None
+    if not isinstance(results, list) or len(results) != len(case["policies"]):
+        raise CaseError("RESULT_FORM", "the program gives one result for each policy")
+    for result, policy in zip(results, case["policies"], strict=True):
+        if not isinstance(result, dict) or not result.keys() >= RESULT_FIELDS:
+            raise CaseError("RESULT_FORM", "a result lacks a field of the specification")
+        if result["policy_no"] != policy["policy_no"]:
+            raise CaseError("RESULT_FORM", "results follow the order of the policies")
+    return Adjudication(tuple(results), tuple(trace))
+
+
+def review_reasons(adjudication: Adjudication) -> list[str]:
+    """Why a person must look, over all policies, sorted; empty if nobody must."""
+    return sorted({str(reason) for item in adjudication.results if item["review"] for reason in item["review_reasons"]})
+
+
+def build_outcomes(
+    facts: ClaimFacts,
+    case: Case,
+    policies: Sequence[PolicyInput],
+    adjudication: Adjudication,
+    pool: Opening,
+    event_date: Mapping[str, Any],
+    salt: Salt,
+) -> tuple[Outcome, ...]:
+    """Openings of every policy's outcome, in order. `pool` is the opening of the pool's current version."""
+    outcomes = []
+    for position, (item, result) in enumerate(zip(policies, adjudication.results, strict=True)):
+        use = advance_account(item.account["use"], case, position, result, adjudication.trace)
+        left = max(0, pool["left_fen"] - expense_total(case, position, result))
+        account = open_account(item.account["account_id"], item.account["version"] + 1, use, salt())
+        pool_out = open_pool(facts.case_id, pool["version"] + 1, left, salt())
+        outcome = Outcome(
+            policy_id=item.policy_id,
+            account_in=item.account,
+            account_out=account,
+            pool_in=pool,
+            pool_out=pool_out,
+            event_date=dict(event_date),
+            result=open_result(facts.claim_id, item.policy_id, facts.attempt, facts.currency, result, salt()),
+        )
+        outcomes.append(outcome)
+        pool = pool_out
+    return tuple(outcomes)

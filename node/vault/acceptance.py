@@ -1,0 +1,209 @@
+"""Who may send which parcel to whom, judged on final state. Pure.
+
+A parcel is `ready` when the ledger shows that its sender may send it and its receiver may have it, `pending` while the
+ledger does not know its subject yet (the parcel travelled faster than the block). The same rule serves a pull: a node
+hands out what the asking node would accept from it. Must always hold: a document leaves and enters a vault only under
+a consent in force that names both sides.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from contracts.identifiers import derive_claim_id
+from contracts.states import (
+    ClaimState,
+    ConsentState,
+    read_case,
+    read_claim,
+    read_consent,
+    read_participant,
+    read_payout,
+    read_policy,
+    read_record,
+)
+from ledger.crypto.envelopes import recipient_key_id
+from ledger.state import Reader
+from node.vault.errors import ParcelRefused
+from node.vault.parcels import Kind, Parcel
+
+Verdict: TypeAlias = Literal["ready", "pending"]
+
+SENDER_ROLES: Final[Mapping[str, frozenset[str]]] = {
+    "record": frozenset({"hospital"}),
+    "verdict": frozenset({"commission"}),
+    "pool": frozenset({"commission", "insurer"}),
+    "payee": frozenset({"hospital", "commission", "insurer", "tpa", "auditor"}),
+    "account": frozenset({"insurer"}),
+    "adjudication": frozenset({"insurer"}),
+    "signatures": frozenset({"tpa", "commission", "auditor", "insurer"}),
+    "decision": frozenset({"insurer"}),
+    "settlement": frozenset({"insurer"}),
+    "closing": frozenset({"insurer"}),
+    "closure": frozenset({"tpa", "commission", "auditor", "insurer"}),
+}
+KEPT_FOR_CUSTOMER: Final = frozenset({"decision", "settlement"})
+"""Kinds that a node of the case keeps for the customer without being able to open them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One parcel between two participants, on final state."""
+
+    read: Reader
+    time_ms: int
+    sender: str
+    receiver: str
+    subject: str
+    digest: str
+
+
+def judge_parcel(read: Reader, time_ms: int, sender: str, receiver: str, parcel: Parcel, digest: str) -> Verdict:
+    """Whether `receiver` may take this parcel from `sender`.
+
+    Raises ParcelRefused `unknown_sender`, `role`, `not_addressed`, `no_party`, `not_author`, `digest`, `consent`.
+    """
+    member = read_participant(read, sender)
+    if member is None:
+        raise ParcelRefused("unknown_sender", f"{sender} is no participant")
+    if SENDER_ROLES[parcel.kind].isdisjoint(member.roles):
+        raise ParcelRefused("role", f"{sender} holds no role that sends a parcel of kind {parcel.kind}")
+    if parcel.kind not in KEPT_FOR_CUSTOMER:
+        _check_addressed(read, receiver, parcel)
+    return _RULES[parcel.kind](Transfer(read, time_ms, sender, receiver, parcel.subject, digest))
+
+
+def _check_addressed(read: Reader, receiver: str, parcel: Parcel) -> None:
+    member = read_participant(read, receiver)
+    key_id = recipient_key_id(bytes.fromhex(member.envelope_key)) if member else ""
+    if all(item.key_id != key_id for item in parcel.envelope.header.recipients):
+        raise ParcelRefused("not_addressed", f"the envelope is not addressed to {receiver}")
+
+
+def _judge_record(transfer: Transfer) -> Verdict:
+    record = read_record(transfer.read, transfer.subject)
+    if record is None:
+        return "pending"
+    if record.hospital != transfer.sender:
+        raise ParcelRefused("not_author", f"record {transfer.subject} is of another hospital")
+    if record.ciphertext_digest != transfer.digest:
+        raise ParcelRefused("digest", f"record {transfer.subject} was published with another ciphertext")
+    consent = _require_consent(transfer, record.consent_id)
+    if consent.revoked_ms is not None or transfer.time_ms >= consent.exp_ms:
+        raise ParcelRefused("consent", "the consent is no longer in force")
+    _check_party(consent, transfer.receiver)
+    return "ready"
+
+
+def _judge_verdict(transfer: Transfer) -> Verdict:
+    record = read_record(transfer.read, transfer.subject)
+    if record is None:
+        return "pending"
+    consent = _require_consent(transfer, record.consent_id)
+    if record.hospital != transfer.receiver or not consent.grants(transfer.sender, "endorse"):
+        raise ParcelRefused("no_party", "a verdict goes from the endorsing commission to the record's hospital")
+    return "ready"
+
+
+def _judge_pool(transfer: Transfer) -> Verdict:
+    case = read_case(transfer.read, transfer.subject)
+    if case is None or case.complete_ms is None:
+        return "pending"
+    consent = _require_consent(transfer, case.consent_id)
+    _check_party(consent, transfer.sender)
+    _check_party(consent, transfer.receiver)
+    return "ready"
+
+
+def _judge_payee(transfer: Transfer) -> Verdict:
+    consent = read_consent(transfer.read, transfer.subject)
+    if consent is None:
+        return "pending"
+    _check_party(consent, transfer.receiver)
+    return "ready"
+
+
+def _judge_to_adjudicator(transfer: Transfer) -> Verdict:
+    claim = read_claim(transfer.read, transfer.subject)
+    if claim is None:
+        return "pending"
+    if claim.insurer != transfer.sender or transfer.receiver not in _adjudicators(transfer.read, claim):
+        raise ParcelRefused("no_party", "an insurer's openings go to its own policies' adjudicators")
+    return "ready"
+
+
+def _judge_from_adjudicator(transfer: Transfer) -> Verdict:
+    claim = read_claim(transfer.read, transfer.subject)
+    if claim is None:
+        return "pending"
+    if claim.insurer != transfer.receiver or transfer.sender not in _adjudicators(transfer.read, claim):
+        raise ParcelRefused("no_party", "signatures come from the adjudicators of this node's own policies")
+    return "ready"
+
+
+def _judge_decision(transfer: Transfer) -> Verdict:
+    claim = read_claim(transfer.read, transfer.subject)
+    if claim is None:
+        return "pending"
+    return _judge_kept(transfer, claim.insurer, claim.consent_id, _adjudicators(transfer.read, claim))
+
+
+def _judge_settlement(transfer: Transfer) -> Verdict:
+    payout = read_payout(transfer.read, transfer.subject)
+    if payout is None:
+        return "pending"
+    return _judge_kept(transfer, payout.insurer, payout.consent_id, frozenset())
+
+
+def _judge_kept(transfer: Transfer, insurer: str, consent_id: str, others: frozenset[str]) -> Verdict:
+    if insurer != transfer.sender:
+        raise ParcelRefused("not_author", "only the claim's insurer writes to its customer")
+    consent = _require_consent(transfer, consent_id)
+    if transfer.receiver not in others:
+        _check_party(consent, transfer.receiver)
+    return "ready"
+
+
+def is_party(consent: ConsentState, participant: str) -> bool:
+    """Whether the consent names a participant, as hospital or grantee."""
+    return participant in consent.hospitals or any(item.participant == participant for item in consent.grantees)
+
+
+def claim_of_case(case_id: str, insurer: str) -> str:
+    """The id of an insurer's claim in a case, whether it exists or not."""
+    return derive_claim_id(case_id, insurer)
+
+
+def _adjudicators(read: Reader, claim: ClaimState) -> frozenset[str]:
+    named: set[str] = set()
+    for item in claim.policies:
+        policy = read_policy(read, item.policy_id)
+        if policy is not None:
+            named |= {*policy.co_adjudicators, policy.escalation_to}
+    return frozenset(named)
+
+
+def _require_consent(transfer: Transfer, consent_id: str) -> ConsentState:
+    consent = read_consent(transfer.read, consent_id)
+    assert consent is not None, "what names a consent on the ledger was checked against it"
+    return consent
+
+
+def _check_party(consent: ConsentState, participant: str) -> None:
+    if not is_party(consent, participant):
+        raise ParcelRefused("no_party", f"the consent does not name {participant}")
+
+
+_RULES: Final[Mapping[Kind, Callable[[Transfer], Verdict]]] = {
+    "record": _judge_record,
+    "verdict": _judge_verdict,
+    "pool": _judge_pool,
+    "payee": _judge_payee,
+    "account": _judge_to_adjudicator,
+    "adjudication": _judge_to_adjudicator,
+    "signatures": _judge_from_adjudicator,
+    "decision": _judge_decision,
+    "settlement": _judge_settlement,
+    "closing": _judge_to_adjudicator,
+    "closure": _judge_from_adjudicator,
+}

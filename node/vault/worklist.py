@@ -1,0 +1,186 @@
+"""What the agents still have to do, what they submitted, and how far they read the chain. Durable.
+
+Knows subjects (ids), due times and transaction bytes. Must not know what a step does. Must always hold: the cursor
+moves in the same transaction as the work that the block brought, so a crash repeats a block and never skips one; and
+a transaction is on the disk before it is submitted, so a restart sends the same bytes and gets the same receipt.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from node.vault import database as db
+from node.vault.database import Database
+
+FIRST_RETRY_MS = 1_000
+LONGEST_RETRY_MS = 300_000
+"""Work that waits for nothing in particular is looked at every five minutes at the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """One open piece of work of one agent. `code` says what it waits for, `attempts` how often it was put off."""
+
+    agent: str
+    subject: str
+    due_ms: int
+    attempts: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A transaction of ours under way, or refused with `code`."""
+
+    key: str
+    tx_id: str
+    data: bytes
+    expires_ms: int
+    sent_ms: int
+    code: str
+
+
+class Worklist:
+    """Rows of one node, for all its agents. `now_ms` is local time."""
+
+    def __init__(self, database: Database, now_ms: Callable[[], int]) -> None:
+        self._db = database
+        self._now_ms = now_ms
+
+    # --- work
+
+    def wake(self, agent: str, subject: str) -> None:
+        """There is something to do for `subject`: new or known, it is due now."""
+        row = {"agent": agent, "subject": subject, "open": True, "due_ms": 0, "attempts": 0, "code": "new"}
+        again = {"open": True, "due_ms": 0, "attempts": 0}
+        with self._db.transaction() as tx:
+            tx.execute(insert(db.work).values(row).on_conflict_do_update(["agent", "subject"], set_=again))
+
+    def nudge(self, agent: str, subject: str) -> None:
+        """As `wake`, for work that is open already; unknown or finished work stays so."""
+        rows = sa.and_(_is(agent, subject), db.work.c.open)
+        with self._db.transaction() as tx:
+            tx.execute(sa.update(db.work).where(rows).values(due_ms=0))
+
+    def wake_all(self, agent: str) -> None:
+        """After a start: everything open is due."""
+        with self._db.transaction() as tx:
+            rows = sa.and_(db.work.c.agent == agent, db.work.c.open)
+            tx.execute(sa.update(db.work).where(rows).values(due_ms=0))
+
+    def due(self, agent: str, limit: int) -> tuple[WorkItem, ...]:
+        """Open work whose time has come."""
+        query = (
+            sa.select(db.work)
+            .where(db.work.c.agent == agent, db.work.c.open, db.work.c.due_ms <= self._now_ms())
+            .order_by(db.work.c.due_ms, db.work.c.subject)
+            .limit(limit)
+        )
+        with self._db.transaction() as tx:
+            return tuple(_work(row) for row in tx.execute(query))
+
+    def next_due_ms(self, agent: str) -> int | None:
+        query = sa.select(sa.func.min(db.work.c.due_ms)).where(db.work.c.agent == agent, db.work.c.open)
+        with self._db.transaction() as tx:
+            due: int | None = tx.execute(query).scalar()
+        return due
+
+    def put_off(self, item: WorkItem, code: str) -> None:
+        """Not now. `code` says what is missing; an event wakes it before its time."""
+        wait = min(LONGEST_RETRY_MS, FIRST_RETRY_MS << min(item.attempts, 20))
+        values = {"due_ms": self._now_ms() + wait, "attempts": item.attempts + 1, "code": code}
+        with self._db.transaction() as tx:
+            tx.execute(sa.update(db.work).where(_is(item.agent, item.subject)).values(**values))
+
+    def finish(self, item: WorkItem, code: str) -> None:
+        """Nothing is left to do for this subject."""
+        with self._db.transaction() as tx:
+            tx.execute(sa.update(db.work).where(_is(item.agent, item.subject)).values(open=False, code=code))
+
+    def item(self, agent: str, subject: str) -> WorkItem | None:
+        with self._db.transaction() as tx:
+            row = tx.execute(sa.select(db.work).where(_is(agent, subject))).first()
+        return _work(row) if row else None
+
+    def open_items(self, agent: str, prefix: str = "", limit: int = 1_000) -> tuple[WorkItem, ...]:
+        """Open work of an agent whose subject starts with `prefix`, ascending."""
+        query = sa.select(db.work).where(
+            db.work.c.agent == agent, db.work.c.open, db.work.c.subject >= prefix, db.work.c.subject < prefix + "\x7f"
+        )
+        with self._db.transaction() as tx:
+            return tuple(_work(row) for row in tx.execute(query.order_by(db.work.c.subject).limit(limit)))
+
+    # --- submissions
+
+    def submission(self, key: str) -> Submission | None:
+        with self._db.transaction() as tx:
+            row = tx.execute(sa.select(db.submissions).where(db.submissions.c.key == key)).first()
+        return Submission(row.key, row.tx_id, row.data, row.expires_ms, row.sent_ms, row.code) if row else None
+
+    def save_submission(self, item: Submission) -> None:
+        """Durable before the bytes leave; replaces the one before under this key."""
+        row = {name: getattr(item, name) for name in Submission.__dataclass_fields__}
+        with self._db.transaction() as tx:
+            tx.execute(insert(db.submissions).values(row).on_conflict_do_update(["key"], set_=row))
+
+    def delete_submission(self, key: str) -> None:
+        with self._db.transaction() as tx:
+            tx.execute(sa.delete(db.submissions).where(db.submissions.c.key == key))
+
+    # --- chain
+
+    def cursor(self, agent: str) -> int:
+        """Height of the last block that this agent took its work from."""
+        with self._db.transaction() as tx:
+            height = tx.execute(sa.select(db.cursors.c.height).where(db.cursors.c.agent == agent)).scalar()
+        return height or 0
+
+    def move_cursor(self, agent: str, height: int) -> None:
+        with self._db.transaction() as tx:
+            statement = insert(db.cursors).values(agent=agent, height=height)
+            tx.execute(statement.on_conflict_do_update(["agent"], set_={"height": height}))
+
+    def note(self, subject: str, topic: str, height: int, time_ms: int) -> None:
+        """When something happened, in block time. The first time stays."""
+        row = {"subject": subject, "topic": topic, "height": height, "time_ms": time_ms}
+        with self._db.transaction() as tx:
+            tx.execute(insert(db.timeline).values(row).on_conflict_do_nothing())
+
+    def times(self, subject: str) -> dict[str, int]:
+        """Topic -> block time in milliseconds."""
+        query = sa.select(db.timeline).where(db.timeline.c.subject == subject)
+        with self._db.transaction() as tx:
+            return {row.topic: row.time_ms for row in tx.execute(query)}
+
+    # --- lists for people and programs
+
+    def list_as(self, agent: str, subject: str, status: str) -> None:
+        """Show `subject` in this agent's list under `status`; its place is that of its first appearance."""
+        place = sa.select(sa.func.coalesce(sa.func.max(db.listing.c.position), 0) + 1).scalar_subquery()
+        row = {"agent": agent, "subject": subject, "position": place, "status": status}
+        with self._db.transaction() as tx:
+            statement = insert(db.listing).values(row)
+            tx.execute(statement.on_conflict_do_update(["agent", "subject"], set_={"status": status}))
+
+    def listed(
+        self, agent: str, *, statuses: Iterable[str] = (), after: int = 0, limit: int = 100
+    ) -> tuple[tuple[int, str, str], ...]:
+        """(position, subject, status) behind position `after`, ascending; every status if none is named."""
+        query = sa.select(db.listing).where(db.listing.c.agent == agent, db.listing.c.position > after)
+        wanted = tuple(statuses)
+        if wanted:
+            query = query.where(db.listing.c.status.in_(wanted))
+        with self._db.transaction() as tx:
+            rows = tx.execute(query.order_by(db.listing.c.position).limit(limit))
+            return tuple((row.position, row.subject, row.status) for row in rows)
+
+
+def _is(agent: str, subject: str) -> sa.ColumnElement[bool]:
+    return sa.and_(db.work.c.agent == agent, db.work.c.subject == subject)
+
+
+def _work(row: Any) -> WorkItem:
+    return WorkItem(row.agent, row.subject, row.due_ms, row.attempts, row.code)
