@@ -6,6 +6,7 @@ spellings, white space, another order), so equal values have equal bytes and equ
 Nothing else in the project turns a value into bytes that are hashed or signed.
 """
 
+import re
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -22,6 +23,9 @@ MAX_DEPTH = 32
 DEFAULT_LIMIT = 16 * 2**20
 """Bytes of one document, for callers without a tighter bound of their own."""
 
+_OPENING = b"[{"
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _encoder = msgspec.json.Encoder(order="sorted")
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
@@ -50,6 +54,7 @@ def decode(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Any:
     """
     if len(data) > limit:
         raise DecodeError("too_large", f"{len(data)} bytes, at most {limit} are read")
+    _check_nesting(data)
     try:
         value = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -71,6 +76,22 @@ def convert(value: Any, kind: type[T]) -> T:
         return msgspec.convert(value, type=kind, strict=True)
     except (msgspec.ValidationError, RecursionError) as error:
         raise DecodeError("schema", str(error)) from None
+
+
+def _check_nesting(data: bytes) -> None:
+    """Refuse deep nesting before the parser recurses; how deep it may go depends on the whole process."""
+    brackets = data.translate(None, _NO_BRACKETS)
+    if _depth_of(brackets) > MAX_DEPTH and _depth_of(_STRING.sub(b"", data).translate(None, _NO_BRACKETS)) > MAX_DEPTH:
+        raise DecodeError("depth", f"nested deeper than {MAX_DEPTH}")
+
+
+def _depth_of(brackets: bytes) -> int:
+    depth = deepest = 0
+    for bracket in brackets:
+        depth += 1 if bracket in _OPENING else -1
+        if depth > deepest:
+            deepest = depth
+    return deepest
 
 
 def _encode_checked(value: Any) -> bytes:
