@@ -1,0 +1,49 @@
+"""What each reason of an adjudication means to the insured, in English and Chinese (adjudication rule 2)."""
+
+from typing import Final, Literal, TypeAlias
+
+Language: TypeAlias = Literal["en", "zh"]
+
+REASONS: Final[dict[str, dict[Language, str]]] = {
+    "NOT_IN_FORCE": {"en": "no policy year covers this date", "zh": "该日期不在任何保单年度内"},
+    "NOT_IN_PLAN": {"en": "the plan of that policy year has no such benefit", "zh": "该保单年度的计划不含此项责任"},
+    "FACILITY_NOT_COVERED": {
+        "en": "the plan does not cover hospitals of this level",
+        "zh": "该级别医疗机构不在保障范围",
+    },
+    "EXCLUDED_DIAGNOSIS": {"en": "the diagnosis is excluded", "zh": "该诊断属于除外责任"},
+    "PRE_EXISTING": {"en": "the illness began before the cover", "zh": "属于投保前既往症"},
+    "WAITING_PERIOD": {"en": "it happened within the waiting period", "zh": "发生在等待期内"},
+    "DUPLICATE_INVOICE": {"en": "the invoice was already used under this policy", "zh": "该发票已在本保单下使用"},
+    "INVOICE_REVERSED": {"en": "the invoice was reversed by a red invoice", "zh": "该发票已被冲红"},
+    "NO_PRESCRIPTION": {"en": "a pharmacy invoice needs a prescription", "zh": "药店发票缺少处方"},
+    "VAT_NOT_COVERED": {"en": "pharmacy invoices are not covered", "zh": "药店发票不在保障范围"},
+    "NO_STAY": {"en": "in-patient invoices without a stay", "zh": "有住院发票但无住院记录"},
+    "ALREADY_PAID": {"en": "this benefit was paid before and is paid once", "zh": "该责任已给付,仅给付一次"},
+    "DAYS_NOT_COVERED": {"en": "some days of the stay are not covered", "zh": "部分住院日不在保障期间"},
+    "ZERO_BASE": {
+        "en": "nothing is left after the public scheme and excluded charges",
+        "zh": "扣除统筹与不予保障费用后无余额",
+    },
+    "BELOW_DEDUCTIBLE": {"en": "the deductible took all of it", "zh": "未超过免赔额"},
+    "INDEMNITY_CAP": {"en": "limited to the loss that is left", "zh": "不超过剩余实际损失"},
+    "VISIT_LIMIT": {"en": "limited by the amount per visit or stay", "zh": "受每次限额限制"},
+    "DAY_LIMIT": {"en": "limited by the amount per day", "zh": "受日限额限制"},
+    "ANNUAL_LIMIT": {"en": "limited by the yearly amount of the benefit", "zh": "受该责任年度限额限制"},
+    "LIFETIME_LIMIT": {"en": "limited by the lifetime amount of the benefit", "zh": "受该责任终身限额限制"},
+    "PLAN_LIMIT": {"en": "limited by the yearly amount of the plan", "zh": "受计划年度总限额限制"},
+    "DAYS_CAP": {"en": "limited to the days per stay", "zh": "受每次住院天数限制"},
+    "DEDUCTIBLE_DAYS": {"en": "the deductible days took all days", "zh": "未超过免赔天数"},
+    "ANNUAL_DAYS_CAP": {"en": "limited to the days per year", "zh": "受年度天数限制"},
+    "AMOUNT_OVER_THRESHOLD": {"en": "the claimed amount is over the review threshold", "zh": "申请金额超过复核阈值"},
+    "REPEATED_RETURN": {"en": "the case was returned before, twice or more", "zh": "案件已被退回两次以上"},
+    "NON_DISCLOSURE": {"en": "an earlier diagnosis was not declared", "zh": "存在未告知的既往诊断"},
+}
+"""By code; the first group declines, the second adjusts, the last three ask for a review."""
+
+DECISIONS: Final[dict[str, dict[Language, str]]] = {
+    "approved": {"en": "approved", "zh": "赔付"},
+    "partial": {"en": "partly approved", "zh": "部分赔付"},
+    "declined": {"en": "declined", "zh": "拒赔"},
+    "zero_pay": {"en": "nothing to pay", "zh": "零赔付"},
+}
