@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ledger.errors import StoreError
+from ledger.parts import join_parts
 from ledger.state import Versioned
 from ledger.storetables import (
     SCHEMA_VERSION,
@@ -27,12 +28,11 @@ from ledger.storetables import (
     bodies,
     decode_changes,
     encode_changes,
-    join_parts,
     metadata,
     network,
+    open_parts,
     seal_state,
     spine,
-    split_parts,
     state,
     transactions,
     upsert_state,
@@ -129,7 +129,7 @@ class Store:
 
     def entries(self, height: int) -> tuple[bytes, ...]:
         """The log entries that the block added, in order."""
-        return split_parts(self._body(height, "entries"))
+        return open_parts(self._body(height, "entries"))
 
     def leaf_hashes(self, height: int) -> tuple[bytes, ...]:
         """The leaf hashes of those entries."""

@@ -5,14 +5,15 @@ two different contents never give the same bytes, and a change of any layout rai
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, MetaData, String, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ledger.errors import StoreError
+from ledger.errors import DecodeError, StoreError
+from ledger.parts import join_parts, split_parts
 from ledger.state import Versioned
 
 SCHEMA_VERSION = 1
@@ -142,24 +143,12 @@ def seal_state(key: str, item: Versioned) -> bytes:
     return hashlib.sha256(join_parts((key.encode(), item.version.to_bytes(8, "big"), item.entry, value))).digest()
 
 
-def join_parts(parts: Iterable[bytes]) -> bytes:
-    """Each part behind its length (4 bytes, big-endian)."""
-    joined: list[bytes] = []
-    for part in parts:
-        joined += (len(part).to_bytes(4, "big"), part)
-    return b"".join(joined)
-
-
-def split_parts(data: bytes) -> tuple[bytes, ...]:
-    """What `join_parts` joined. Raises StoreError `damaged`."""
-    parts, at = [], 0
-    while at < len(data):
-        end = at + 4 + int.from_bytes(data[at : at + 4], "big")
-        if end > len(data):
-            raise StoreError("damaged", f"a part at byte {at} is cut off")
-        parts.append(data[at + 4 : end])
-        at = end
-    return tuple(parts)
+def open_parts(data: bytes) -> tuple[bytes, ...]:
+    """`split_parts` of a column. Raises StoreError `damaged`."""
+    try:
+        return split_parts(data)
+    except DecodeError as error:
+        raise StoreError("damaged", error.detail) from None
 
 
 def encode_changes(changes: Mapping[str, Versioned]) -> bytes:
@@ -173,7 +162,7 @@ def encode_changes(changes: Mapping[str, Versioned]) -> bytes:
 
 def decode_changes(data: bytes) -> dict[str, Versioned]:
     """What `encode_changes` wrote. Raises StoreError `damaged`."""
-    parts = split_parts(data)
+    parts = open_parts(data)
     if len(parts) % 4:
         raise StoreError("damaged", "a state diff with a part missing")
     changes = {}

@@ -51,6 +51,7 @@ class Chain:
         self._overlays: dict[bytes, Overlay] = {}
         self._feed = Feed(self._load_block)
         self._outcomes = Outcomes()
+        self._committing = False
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self.on_commit: list[Callable[[FinalBlock], None]] = []
         """Called in the event loop after each block is durable, in order of height."""
@@ -118,6 +119,14 @@ class Chain:
             _record(overlay.executed, view, certificate if at == last else None)
             for at, (overlay, (view, _)) in enumerate(zip(overlays, blocks, strict=True))
         ]
+        assert not self._committing, "one commit at a time"
+        self._committing = True
+        try:
+            await self._write(overlays, records)
+        finally:
+            self._committing = False
+
+    async def _write(self, overlays: list[Overlay], records: list[FinalBlockRecord]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._writer, self.store.append, *records)
         for overlay, record in zip(overlays, records, strict=True):
             self._advance(overlay, record)

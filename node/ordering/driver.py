@@ -1,0 +1,386 @@
+"""The host of the consensus core: takes inputs one by one, performs every effect in order, answers requests.
+
+Knows journal, chain, workshop, links and timers; decides nothing about order. Must always hold: all effects of a
+step are done before the next input; nothing is sent before the `Persist` of its step returned; only this task
+commits. A failed fsync ends the task (and with it the process), a full disk holds it until there is room, a Halt
+leaves the node readable and never voting.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from consensus.core import Core
+from consensus.effects import (
+    AwaitTransactions,
+    Behind,
+    Blame,
+    Deliver,
+    Effect,
+    Evidence,
+    Halt,
+    Persist,
+    RequestBuild,
+    RequestVerify,
+    Rewrite,
+    Send,
+    Serve,
+    SetTimer,
+)
+from consensus.inputs import BuildFailed, Built, CaughtUp, Input, Message, PayloadExpected, Start, TimerFired, Verified
+from consensus.journal import JournalDamaged, Record
+from consensus.messages import encode_payload
+from consensus.types import Config, Floor, Position, Ref, Verdict
+from ledger.certificates import Certificate, decode_certificate, encode_certificate
+from ledger.errors import StoreError
+from node.chain import Chain
+from node.clock import Clock
+from node.errors import Halted
+from node.ordering.blocksync import BlockSync, Range
+from node.ordering.inbox import Inbox
+from node.ordering.journalfile import JournalFailed, JournalFile
+from node.ordering.links import Links
+from node.ordering.reports import Reports
+from node.ordering.workshop import Workshop
+from node.peers.frames import Lane
+
+SPACE_RETRY_S = 5.0
+"""How often a full disk is tried again."""
+FOLLOW_AFTER = frozenset({"store_behind_journal", "journal_behind_guard", "unknown_vote", "foreign_journal"})
+"""Halts about this node's own past: it must not vote, but may follow the chain as an observer."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """Figures for benches and metrics. Seconds are CPU-side wall time inside the event loop."""
+
+    inputs: int = 0
+    step_s: float = 0.0
+    built: int = 0
+    build_s: float = 0.0
+    judged: int = 0
+    judge_s: float = 0.0
+    committed: int = 0
+    commit_s: float = 0.0
+    persist_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    view: int
+    parent: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What the driver is connected to."""
+
+    chain: Chain
+    workshop: Workshop
+    links: Links
+    clock: Clock
+    config: Config
+    folder: Path
+    log: Any
+    block_interval_ms: int
+    full_block: int
+    """This many pending transactions make a block worth building at once."""
+
+
+class Driver:
+    """Runs one core. `start`, then `run` until cancelled."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._w = wiring
+        self.counters = Counters()
+        self.reports = Reports(wiring.folder, wiring.log)
+        self.inbox = Inbox()
+        self.journal: JournalFile | None = JournalFile(wiring.folder) if wiring.config.me is not None else None
+        self.halted: Halted | None = None
+        self.waiting_for_space = False
+        self.is_syncing = False
+        self._core = Core(wiring.config)
+        self._timer: asyncio.TimerHandle | None = None
+        self._build_timer: asyncio.TimerHandle | None = None
+        self._awaiting: AwaitTransactions | None = None
+        self._last_block_ms = wiring.clock.monotonic_ms()
+        self._sync_task: asyncio.Task[None] | None = None
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.sync = BlockSync(
+            wiring.chain, wiring.links, wiring.config.validators, self._take_range, self.reports.blame
+        )
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Read the disk and give the core its first input. Raises StoreError, JournalFailed."""
+        records: tuple[Record, ...] = ()
+        guard: Position | None = None
+        if self.journal is not None:
+            try:
+                recovered = self.journal.open()
+                records, guard = recovered.records, recovered.guard
+                self._w.log.info("journal_read", records=len(records), torn_bytes=recovered.torn_bytes)
+            except JournalDamaged as error:
+                self._stop_voting(f"journal_{error.code}", error.detail)
+        await self._step(self._start_input(records, guard))
+
+    def _start_input(self, records: tuple[Record, ...], guard: Position | None) -> Start:
+        row = self._w.chain.floor()
+        floor = Floor(Ref(0, self._w.config.root), None)
+        if row is not None:
+            if row.certificate is None:
+                raise StoreError("damaged", f"the last block ({row.height}) has no certificate")
+            floor = Floor(Ref(row.view, row.header_hash), decode_certificate(row.certificate))
+        return Start(self._now(), records, floor, guard, incarnation=self._w.clock.now_ms())
+
+    async def run(self) -> None:
+        """Serve the core for ever. Raises JournalFailed or StoreError when the disk fails."""
+        pump = asyncio.ensure_future(self._pump())
+        try:
+            await asyncio.wait((pump, self._failed), return_when=asyncio.FIRST_COMPLETED)
+            for ended in (pump, self._failed):
+                if ended.done():
+                    ended.result()
+        finally:
+            pump.cancel()
+            self._failed.cancel()
+            await asyncio.gather(pump, return_exceptions=True)
+
+    async def _pump(self) -> None:
+        while True:
+            sender, item = await self.inbox.get()
+            if sender is not None:
+                await self._step(Message(self._now(), sender, item))
+            elif isinstance(item, _Build):
+                self._build(item)
+            elif isinstance(item, RequestVerify):
+                self._judge(item)
+            else:
+                await self._step(item)
+
+    async def stop(self) -> None:
+        """Release timers, sync and journal. `run` was cancelled before."""
+        for handle in (self._timer, self._build_timer):
+            if handle is not None:
+                handle.cancel()
+        if self._sync_task is not None:
+            self._sync_task.cancel()
+            await asyncio.gather(self._sync_task, return_exceptions=True)
+        if self.journal is not None:
+            self.journal.close()
+
+    # --- from outside -----------------------------------------------------------------------------------------
+
+    def on_message(self, sender: str, data: bytes) -> None:
+        """A consensus message of an authenticated peer."""
+        if not self.inbox.put_message(sender, data):
+            self.reports.blame(sender, "inbox_full")
+
+    def transactions_known(self) -> None:
+        """New transactions were admitted and told on, or blocks became final: is a block expected now?"""
+        awaited = self._awaiting
+        if awaited is not None and self._w.workshop.has_fresh(awaited.parent.digest):
+            self._awaiting = None
+            self.inbox.put(PayloadExpected(self._now(), awaited.view))
+
+    # --- one step ---------------------------------------------------------------------------------------------
+
+    async def _step(self, event: Input) -> None:
+        started = time.perf_counter()
+        effects = self._core.step(event)
+        self.counters.inputs += 1
+        self.counters.step_s += time.perf_counter() - started
+        for effect in effects:
+            await self._perform(effect)
+
+    async def _perform(self, effect: Effect) -> None:  # noqa: C901 - one case an effect, none with a rule of its own
+        match effect:
+            case Persist(records, guard):
+                await self._persist(records, guard)
+            case Rewrite(records):
+                await self._rewrite(records)
+            case Send(None, data):
+                self._w.links.broadcast(Lane.CONSENSUS, data)
+            case Send(str(to), data):
+                self._w.links.send(to, Lane.CONSENSUS, data)
+            case Serve(to, digest):
+                self._serve(to, digest)
+            case SetTimer(at):
+                self._set_timer(at)
+            case AwaitTransactions():
+                self._awaiting = effect
+                self.transactions_known()
+            case RequestBuild(view, parent):
+                self._plan_build(_Build(view, parent))
+            case RequestVerify():
+                self.inbox.put_first(effect)
+            case Deliver():
+                await self._deliver(effect)
+            case Behind(certificate):
+                self._start_sync(certificate)
+            case Evidence():
+                self.reports.keep_evidence(effect)
+            case Blame(peer, code):
+                self.reports.blame(peer, code)
+            case Halt(code, detail, certificates):
+                await self._halt(code, detail, certificates)
+
+    async def _persist(self, records: tuple[Record, ...], guard: Position | None) -> None:
+        journal = self.journal
+        if journal is not None:
+            started = time.perf_counter()
+            await self._with_space(lambda: journal.append(records, guard))
+            self.counters.persist_s += time.perf_counter() - started
+
+    async def _rewrite(self, records: tuple[Record, ...]) -> None:
+        journal = self.journal
+        if journal is not None:
+            await self._with_space(lambda: journal.rewrite(records))
+
+    async def _with_space(self, write: Any) -> None:
+        """Repeat while the disk is full: nothing later happens, so nothing is voted. Other errors end the node."""
+        while True:
+            try:
+                result = write()
+                if asyncio.iscoroutine(result):
+                    await result
+            except (JournalFailed, StoreError) as error:
+                if error.code != "no_space":
+                    raise
+                if not self.waiting_for_space:
+                    self._w.log.error("disk_full", detail=error.detail)
+                self.waiting_for_space = True
+                await asyncio.sleep(SPACE_RETRY_S)
+                continue
+            self.waiting_for_space = False
+            return
+
+    # --- blocks -----------------------------------------------------------------------------------------------
+
+    def _plan_build(self, build: _Build) -> None:
+        wait_ms = self._last_block_ms + self._w.block_interval_ms - self._now()
+        if self._build_timer is not None:
+            self._build_timer.cancel()
+        if wait_ms <= 0 or self._w.workshop.pending >= self._w.full_block:
+            self.inbox.put(build)
+        else:
+            self._build_timer = asyncio.get_running_loop().call_later(wait_ms / 1000, self.inbox.put, build)
+
+    def _build(self, build: _Build) -> None:
+        started = time.perf_counter()
+        executed = self._w.workshop.build(build.parent.digest)
+        self.counters.built += 1
+        self.counters.build_s += time.perf_counter() - started
+        if executed is None:
+            self._w.log.warning("build_without_parent", view=build.view)
+            self.inbox.put(BuildFailed(self._now(), build.view))
+            return
+        self._last_block_ms = self._now()
+        self.inbox.put_first(Built(self._now(), build.view, executed.header_hash, executed.encoded))
+
+    def _judge(self, request: RequestVerify) -> None:
+        started = time.perf_counter()
+        judged = self._w.workshop.judge(
+            request.parent.digest, request.digest, request.payload, notarized=request.notarized
+        )
+        self.counters.judged += 1
+        self.counters.judge_s += time.perf_counter() - started
+        if judged is None:
+            self._w.log.warning("judge_without_parent", view=request.view)
+            return
+        now = self._now()
+        if judged.verdict is Verdict.VALID:
+            self._last_block_ms = now
+        elif judged.verdict is Verdict.INVALID:
+            self._w.log.error("block_invalid", view=request.view, digest=request.digest.hex(), detail=judged.detail)
+        answer = Verified(now, request.view, request.digest, judged.verdict, now + judged.wait_ms, judged.detail)
+        self.inbox.put_first(answer)
+
+    async def _deliver(self, effect: Deliver) -> None:
+        blocks = [(block.ref.view, block.ref.digest) for block in effect.blocks]
+        await self._commit(blocks, encode_certificate(effect.certificate))
+
+    async def _commit(self, blocks: list[tuple[int, bytes]], certificate: bytes) -> None:
+        started = time.perf_counter()
+        await self._with_space(lambda: self._w.chain.commit(blocks, certificate))
+        self.counters.committed += len(blocks)
+        self.counters.commit_s += time.perf_counter() - started
+        self.transactions_known()
+
+    def _serve(self, to: str, digest: bytes) -> None:
+        payload = self._w.chain.encoded(digest)
+        if payload is not None:
+            self._w.links.send(to, Lane.CONSENSUS, encode_payload(digest, payload))
+
+    # --- catching up ------------------------------------------------------------------------------------------
+
+    def _start_sync(self, target: Certificate) -> None:
+        if self._sync_task is not None:
+            self._sync_task.cancel()
+        self.is_syncing = True
+        self._sync_task = asyncio.ensure_future(self._sync(target))
+
+    async def _sync(self, target: Certificate) -> None:
+        self._w.log.info("sync_started", height=self._w.chain.height, view=target.view)
+        try:
+            last = await self.sync.run(target)
+        except Halted as error:
+            self._stop_voting(error.code, error.detail)
+            return
+        except (JournalFailed, StoreError) as error:
+            if not self._failed.done():
+                self._failed.set_exception(error)
+            return
+        self.is_syncing = False
+        self._w.log.info("sync_ended", height=self._w.chain.height)
+        self.inbox.put(CaughtUp(self._now(), last))
+
+    async def _take_range(self, found: Range) -> None:
+        """Execute and commit a run of blocks that is proven final. The core delivers nothing meanwhile."""
+        chain = self._w.chain
+        for _, block, encoded in found.blocks:
+            digest = self._w.workshop.name_of(block)
+            parent = bytes.fromhex(block.header.parent)
+            judged = self._w.workshop.judge(parent, digest, encoded, notarized=True)
+            if judged is None or judged.verdict is not Verdict.VALID:
+                detail = judged.detail if judged else "its parent is not here"
+                raise Halted("disagreement", f"final block {block.header.height} is invalid here: {detail}")
+            await asyncio.sleep(0)
+        blocks = [(view, self._w.workshop.name_of(block)) for view, block, _ in found.blocks]
+        if blocks[0][1] != chain.final.header_hash:
+            await self._commit(blocks, found.encoded_certificate)
+
+    # --- trouble ----------------------------------------------------------------------------------------------
+
+    async def _halt(self, code: str, detail: str, certificates: tuple[Certificate, ...]) -> None:
+        self._stop_voting(code, detail, certificates)
+        if code in FOLLOW_AFTER:
+            await self._step(self._start_input((), None))
+
+    def _stop_voting(self, code: str, detail: str, certificates: tuple[Certificate, ...] = ()) -> None:
+        """No vote from here on. After a fault of this node's own past it follows as an observer."""
+        self.reports.keep_halt(code, detail, certificates)
+        self.halted = Halted(code, detail)
+        if self.journal is not None:
+            self.journal.close()
+            self.journal = None
+        if code in FOLLOW_AFTER or code.startswith("journal_"):
+            self._core = Core(replace(self._w.config, me=None, signer=None))
+
+    # --- time -------------------------------------------------------------------------------------------------
+
+    def _now(self) -> int:
+        return self._w.clock.monotonic_ms()
+
+    def _set_timer(self, at: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        delay = max(0, at - self._now()) / 1000
+        self._timer = asyncio.get_running_loop().call_later(delay, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        self.inbox.put(TimerFired(self._now()))

@@ -1,0 +1,52 @@
+"""What ordering noticed about others and about itself, kept for people: evidence, blame, the reason of a halt.
+
+Files stand beside the ledger; log lines carry ids and codes only. Bounded, so that a traitor cannot fill the disk.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from consensus.effects import Evidence
+from ledger.certificates import Certificate
+from ledger.encoding import encode
+
+EVIDENCE = "evidence.jsonl"
+MAX_EVIDENCE_BYTES = 16 * 2**20
+"""The file stops growing here; one pair of statements proves as much as a thousand."""
+
+
+class Reports:
+    """Writer of those files and lines."""
+
+    def __init__(self, folder: Path, log: Any) -> None:
+        self._folder = folder
+        self._log = log
+        self.blamed: dict[tuple[str, str], int] = {}
+        """(peer, code) -> how often."""
+
+    def blame(self, peer: str, code: str) -> None:
+        """A peer sent what no correct node sends. Logged the 1st, 2nd, 4th, 8th ... time."""
+        count = self.blamed[peer, code] = self.blamed.get((peer, code), 0) + 1
+        if count & (count - 1) == 0:
+            self._log.warning("peer_blamed", peer=peer, code=code, times=count)
+
+    def keep_evidence(self, found: Evidence) -> None:
+        """Two contradicting statements of one validator, one JSON object a line."""
+        self._log.error("evidence", signer=found.signer, view=found.first.view)
+        path = self._folder / EVIDENCE
+        if path.exists() and path.stat().st_size > MAX_EVIDENCE_BYTES:
+            return
+        pair = {"first": msgspec.to_builtins(found.first), "second": msgspec.to_builtins(found.second)}
+        with path.open("ab") as stream:
+            stream.write(encode(pair | {"signer": found.signer}) + b"\n")
+
+    def keep_halt(self, code: str, detail: str, certificates: Sequence[Certificate]) -> None:
+        """Why this node stopped, with the certificates that show it."""
+        self._log.critical("halted", code=code, detail=detail)
+        if certificates:
+            listed = [msgspec.to_builtins(item) for item in certificates]
+            report = {"code": code, "detail": detail, "certificates": listed}
+            (self._folder / f"halt-{code}.json").write_bytes(encode(report))
