@@ -1,0 +1,74 @@
+"""Who may call what: one table, route by route.
+
+Knows methods, path templates and scopes. Must not know what a route does. Always true: a route that has no row
+here cannot be built into the application, so none is ever open by accident.
+"""
+
+from typing import Final
+
+from starlette.requests import Request
+
+from node.api.problems import ApiError
+from node.api.tokens import Scope, TokenRecord, Tokens
+
+PUBLIC: Final = "public"
+"""Answers anybody: only what a load balancer asks."""
+
+ACCESS: Final[dict[tuple[str, str], Scope | str]] = {
+    ("GET", "/healthz"): PUBLIC,
+    ("GET", "/readyz"): PUBLIC,
+    ("GET", "/metrics"): "metrics",
+    ("GET", "/openapi.json"): "read",
+    ("GET", "/v1/status"): "read",
+    ("POST", "/v1/transactions"): "submit",
+    ("GET", "/v1/transactions/{tx_id}"): "read",
+    ("GET", "/v1/claims"): "read",
+    ("GET", "/v1/claims/{claim_id}"): "read",
+    ("GET", "/v1/claims/{claim_id}/dossier"): "dossier",
+    ("GET", "/v1/claims/{claim_id}/decision"): "dossier",
+    ("GET", "/v1/reports"): "read",
+    ("GET", "/v1/payouts"): "read",
+    ("POST", "/v1/consents"): "consent",
+    ("GET", "/v1/consents/{consent_id}"): "read",
+    ("POST", "/v1/consents/{consent_id}/revocation"): "consent",
+    ("POST", "/v1/acknowledgements"): "consent",
+    ("POST", "/v1/records"): "publish",
+    ("GET", "/v1/records/{record_id}"): "read",
+    ("POST", "/v1/policies"): "policy",
+    ("GET", "/v1/blocks/{height}"): "ledger",
+    ("GET", "/v1/blocks/{height}/bytes"): "ledger",
+    ("GET", "/v1/proofs/transactions/{tx_id}"): "ledger",
+    ("GET", "/v1/proofs/state/{key:path}"): "ledger",
+    ("GET", "/v1/events"): "read",
+}
+"""(method, path template) -> the scope a token needs."""
+
+
+def required_scope(method: str, template: str) -> Scope | str:
+    """The scope of a route. Raises ApiError `no_access_rule`: such a route must not answer."""
+    scope = ACCESS.get(("GET" if method == "HEAD" else method, template))
+    if scope is None:
+        raise ApiError(403, "no_access_rule", "this route has no access rule; it answers nobody")
+    return scope
+
+
+def authorise(tokens: Tokens, request: Request, template: str) -> TokenRecord | None:
+    """The token behind a request, None for a public route.
+
+    Raises ApiError 401 `unauthenticated`, 403 `forbidden`, `no_access_rule`.
+    """
+    scope = required_scope(request.method, template)
+    if scope == PUBLIC:
+        return None
+    kind, _, text = request.headers.get("authorization", "").partition(" ")
+    record = tokens.find(text.strip()) if kind.lower() == "bearer" and text else None
+    if record is None:
+        raise ApiError(
+            401,
+            "unauthenticated",
+            "send Authorization: Bearer with an access token of this node (claimnode node token new)",
+            {"WWW-Authenticate": 'Bearer realm="claimnode"'},
+        )
+    if scope not in record.scopes:
+        raise ApiError(403, "forbidden", f"token {record.name} lacks the scope {scope}")
+    return record

@@ -1,0 +1,79 @@
+"""A hospital's documents and an insurer's policies on their way in; a record's public state on its way out.
+
+The documents are handed to this participant's own role, which encrypts them before anything leaves the node. Must
+not keep, log or repeat any of their content.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from msgspec import Meta, Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from contracts.bodies import RecordType
+from contracts.states import read_record
+from ledger.types import Hex32
+from node.api.answers import Id, Wait, answer, read_body, record_view
+from node.api.directory import Directory
+from node.api.gate import MAX_BODY
+from node.api.parties import Viewer
+from node.api.port import NodePort, RolesPort
+from node.api.problems import not_found
+from node.api.transactions import respond
+
+MAX_DOCUMENTS = 100
+"""Documents of one request: one stay has a handful."""
+MAX_POLICIES = 200
+"""Policies of one request: one transaction's operations."""
+
+
+class Document(Struct, frozen=True, forbid_unknown_fields=True):
+    """One document; its fields are open, its type is not."""
+
+    record_type: RecordType
+    document: dict[str, Any]
+
+
+class Records(Struct, frozen=True, forbid_unknown_fields=True):
+    """Documents of one case, to be published together."""
+
+    consent_id: Hex32
+    documents: Annotated[tuple[Document, ...], Meta(min_length=1, max_length=MAX_DOCUMENTS)]
+
+
+class Policies(Struct, frozen=True, forbid_unknown_fields=True):
+    """Policies to commit to. The insurer's role knows their fields."""
+
+    policies: Annotated[tuple[dict[str, Any], ...], Meta(min_length=1, max_length=MAX_POLICIES)]
+
+
+def build_router(node: NodePort, roles: RolesPort, directory: Directory) -> APIRouter:
+    """Routes over `node`."""
+    router = APIRouter()
+
+    @router.post("/v1/records", status_code=202)
+    async def publish(request: Request, wait: Wait = 0) -> Response:
+        """Encrypt documents for whom the consent names, deliver them, and publish their commitments."""
+        body = await read_body(request, Records, limit=MAX_BODY)
+        documents = [(item.record_type, item.document) for item in body.documents]
+        tx_id, record_ids = await roles.publish(body.consent_id, documents)
+        return await respond(node, tx_id, wait, record_ids=record_ids)
+
+    @router.get("/v1/records/{record_id}")
+    async def show(record_id: Id) -> Response:
+        """A record's public state, and operations about it that were refused."""
+        read = node.chain.final.read
+        record = read_record(read, record_id)
+        if record is None or not Viewer(read, node.identity.participant).sees_record(record):
+            raise not_found("record")
+        return answer(record_view(record_id, record, directory.refusals(record_id)))
+
+    @router.post("/v1/policies", status_code=202)
+    async def commit_policies(request: Request, wait: Wait = 0) -> Response:
+        """Commit to policies; the answer holds one policy certificate each, for the insured."""
+        body = await read_body(request, Policies, limit=MAX_BODY)
+        tx_id, certificates = await roles.commit_policies(body.policies)
+        return await respond(node, tx_id, wait, policies=certificates)
+
+    return router

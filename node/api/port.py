@@ -1,0 +1,74 @@
+"""What the HTTP interface asks of a node: the port that `node.runtime` fills and tests fake.
+
+Knows shapes only. Reads are of final state; the only ways in are signed bytes, bodies that this node signs itself,
+and the automatic roles of this participant.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from contracts.execution import ChainState
+from contracts.genesis import Genesis
+from node.clock import Clock
+from node.outcomes import FinalBlock, TransactionOutcome
+
+
+class IdentityPort(Protocol):
+    """Whose node this is."""
+
+    @property
+    def participant(self) -> str: ...
+
+
+class ChainPort(Protocol):
+    """Final blocks and final state."""
+
+    @property
+    def final(self) -> ChainState: ...
+    def block_at(self, height: int) -> FinalBlock: ...
+    def transaction(self, tx_id: str) -> TransactionOutcome | None: ...
+    def subscribe(self, after: int | None = None) -> AsyncIterator[FinalBlock]: ...
+
+
+class NodePort(Protocol):
+    """One running node."""
+
+    @property
+    def identity(self) -> IdentityPort: ...
+    @property
+    def genesis(self) -> Genesis: ...
+    @property
+    def network(self) -> str: ...
+    @property
+    def chain(self) -> ChainPort: ...
+    @property
+    def clock(self) -> Clock: ...
+    async def submit(self, kind: str, body: Struct) -> str: ...
+    async def submit_bytes(self, data: bytes) -> str: ...
+    async def outcome(self, tx_id: str, timeout_s: float) -> TransactionOutcome: ...
+    def is_pending(self, tx_id: str) -> bool: ...
+    def status(self) -> Mapping[str, Any]:
+        """`ready` (bool), `height`, `time_ms`, `peers` (connected), `mempool`, `halted` (code or null), ..."""
+        ...
+
+
+class RolesPort(Protocol):
+    """What this participant's automatic roles offer to its own staff."""
+
+    async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
+        """Hospital: publish documents. Returns the transaction id and the record ids."""
+        ...
+
+    async def commit_policies(self, policies: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+        """Insurer: commit to policies. Returns the transaction id and one policy certificate each."""
+        ...
+
+    async def decision(self, claim_id: str) -> Mapping[str, Any] | None:
+        """Insurer and co-adjudicator: what was decided, with amounts and reasons."""
+        ...
+
+    async def dossier(self, claim_id: str) -> bytes:
+        """The dossier of a claim, with what this participant may disclose."""
+        ...
