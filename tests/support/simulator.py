@@ -1,0 +1,171 @@
+"""A whole network of validators in virtual time: the real core on virtual disks, one seeded source of chance.
+
+Nothing sleeps and nothing depends on the machine: the same seed gives the same trace, whose hash `trace` is.
+"""
+
+import hashlib
+import heapq
+import random
+from collections.abc import Callable, Iterable
+
+from consensus.types import Config, Timing
+from ledger.certificates import Certificate
+from ledger.crypto.hashing import tagged_hash
+from tests.support.simulator_checks import Checks
+from tests.support.simulator_crypto import FakeScheme, FakeSigner, fake_validators
+from tests.support.simulator_network import Network
+from tests.support.simulator_node import MAX_PAYLOAD, Node, Payloads
+
+MAX_EVENTS = 2_000_000
+"""A run that needs more has a loop without progress of time."""
+CHAIN = tagged_hash("genesis", b"simulated")
+
+
+class Cluster:
+    """n validators, a network, a clock that jumps from event to event, and the checks."""
+
+    def __init__(self, n: int = 4, seed: int = 1, timing: Timing | None = None) -> None:
+        self.seed, self.now = seed, 0
+        self.chance = random.Random(seed)
+        self.network = Network(self.chance)
+        self.validators = fake_validators(n)
+        faulty = (n - 1) // 3
+        self.checks = Checks(self.validators.quorum, faulty, CHAIN)
+        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = 0
+        self._trace = hashlib.sha256()
+        self._submitted = 0
+        self.traitors: set[str] = set()
+        self.inboxes: dict[str, Callable[[str, bytes], None]] = {}
+        """Traitors that are no nodes: name to what hears their messages."""
+        self.nodes = [self._make_node(i, timing or Timing()) for i in range(n)]
+        self.by_name = {node.name: node for node in self.nodes}
+
+    def _make_node(self, index: int, timing: Timing) -> Node:
+        config = Config(
+            chain=CHAIN,
+            validators=self.validators,
+            me=index,
+            root=CHAIN,
+            leader_seed=CHAIN,
+            payloads=Payloads(),
+            signer=FakeSigner(index),
+            scheme=FakeScheme(),
+            timing=timing,
+            max_payload=MAX_PAYLOAD,
+        )
+        return Node(self, config, self.validators.validators[index].id, self.chance.randint(0, 10_000_000))
+
+    @property
+    def trace(self) -> str:
+        return self._trace.hexdigest()
+
+    def note(self, what: str, detail: str) -> None:
+        self._trace.update(f"{self.now} {what} {detail}\n".encode())
+
+    def honest(self) -> list[Node]:
+        return [node for node in self.nodes if node.name not in self.traitors]
+
+    # --- time ---------------------------------------------------------------------------------------------------
+
+    def at(self, time: int, action: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._events, (max(time, self.now), self._count, action))
+
+    def after(self, delay: int, action: Callable[[], None]) -> None:
+        self.at(self.now + delay, action)
+
+    def run(self, milliseconds: int) -> None:
+        """Let that much time pass."""
+        until = self.now + milliseconds
+        for _ in range(MAX_EVENTS):
+            if not self._events or self._events[0][0] > until:
+                self.now = until
+                return
+            self.now, _, action = heapq.heappop(self._events)
+            action()
+        raise AssertionError(f"seed {self.seed}: time stands still at {self.now} ms")
+
+    def run_until(self, reached: Callable[[], bool], within: int) -> None:
+        """Let time pass until something holds; fails when it does not in time."""
+        end = self.now + within
+        while not reached():
+            assert self.now < end, f"seed {self.seed}: not reached within {within} ms; {self.describe()}"
+            self.run(min(50, end - self.now))
+
+    # --- network and clients ------------------------------------------------------------------------------------
+
+    def post(self, sender: str, to: str | None, data: bytes) -> None:
+        """Send to one or to all others, through the network's faults."""
+        for name in [to] if to is not None else [v.id for v in self.validators.validators if v.id != sender]:
+            for delay in self.network.arrivals(sender, name):
+                self.note("send", f"{sender} {name} {hashlib.sha256(data).hexdigest()[:8]}")
+                self.after(delay, lambda name=name: self._arrive(sender, name, data))  # type: ignore[misc]
+
+    def _arrive(self, sender: str, name: str, data: bytes) -> None:
+        if (sender, name) in self.network.cuts:
+            return
+        if name in self.inboxes:
+            self.inboxes[name](sender, data)
+        elif name in self.by_name:
+            self.by_name[name].hear(sender, data)
+
+    def submit(self, nodes: Iterable[Node] | None = None) -> bytes:
+        """A new transaction reaches every live node (or those given) within a few milliseconds."""
+        self._submitted += 1
+        tx = self._submitted.to_bytes(8, "big")
+        for node in nodes if nodes is not None else self.nodes:
+            self.after(self.chance.randint(1, 10), lambda node=node: node.receive_transaction(tx))  # type: ignore[misc]
+        return tx
+
+    def sync(self, node: Node, target: Certificate) -> None:
+        """The host's block sync: copy final blocks from a peer that has them, then tell the core."""
+        life = node.life
+
+        def attempt() -> None:
+            if not node.alive or node.life != life:
+                return
+            for peer in self.honest():
+                reachable = (peer.name, node.name) not in self.network.cuts and peer.alive and peer is not node
+                if reachable and peer.disk.blocks and peer.disk.blocks[-1].ref.view >= target.view:
+                    self._copy_blocks(peer, node, target)
+                    return
+            self.after(500, attempt)
+
+        self.after(50, attempt)
+
+    def _copy_blocks(self, peer: Node, node: Node, target: Certificate) -> None:
+        from consensus.inputs import CaughtUp
+
+        for block in peer.disk.blocks[len(node.disk.blocks) :]:
+            if block.ref.view > target.view:
+                break
+            node.commit(block, target)
+        node.give(CaughtUp(node.now, target))
+
+    # --- whole-network actions ----------------------------------------------------------------------------------
+
+    def start(self, names: Iterable[str] | None = None) -> "Cluster":
+        for node in self.nodes:
+            if names is None or node.name in set(names):
+                node.start()
+        return self
+
+    def is_final(self, tx: bytes, nodes: Iterable[Node] | None = None) -> bool:
+        """Whether every live honest node (or each of those given) has the transaction in its store."""
+        watched = [node for node in self.honest() if node.alive] if nodes is None else list(nodes)
+        return all(tx in node.final_transactions() for node in watched)
+
+    def finish(self, within: int = 30_000, nodes: Iterable[Node] | None = None) -> None:
+        """A fresh transaction becomes final everywhere: the network is alive."""
+        watched = list(nodes) if nodes is not None else None
+        tx = self.submit()
+        self.run_until(lambda: self.is_final(tx, watched), within)
+
+    def describe(self) -> str:
+        parts = []
+        for node in self.nodes:
+            state = node.core._state if node.core is not None else None
+            where = "down" if state is None else f"view {state.view} final {state.final_view} at {state.delivered.view}"
+            parts.append(f"{node.name}: {where} blocks {len(node.disk.blocks)} {node.halted or ''}")
+        return "; ".join(parts)

@@ -1,0 +1,217 @@
+"""One simulated validator: the real core, a virtual disk, and a host that performs effects and can die anywhere.
+
+Its application makes blocks of parent digest and transactions; an executed block is remembered by digest.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from consensus.core import Core
+from consensus.effects import (
+    AwaitTransactions,
+    Behind,
+    Blame,
+    Block,
+    Deliver,
+    Effect,
+    Evidence,
+    Halt,
+    Persist,
+    RequestBuild,
+    RequestVerify,
+    Rewrite,
+    Send,
+    Serve,
+    SetTimer,
+)
+from consensus.inputs import Built, CaughtUp, Input, Message, PayloadExpected, Start, TimerFired, Verified
+from consensus.messages import Certified, Proposal, VoteCast, decode_message, encode_payload
+from consensus.types import Config, Ref, Verdict
+from ledger.crypto.hashing import tagged_hash
+from tests.support.simulator_disk import Disk
+
+if TYPE_CHECKING:
+    from tests.support.simulator import Cluster
+
+MAX_PAYLOAD = 100_000
+TX_BYTES = 8
+
+
+class Payloads:
+    """Implements consensus.types.PayloadRule: a block's name is its hash."""
+
+    def is_payload(self, digest: bytes, payload: bytes) -> bool:
+        return len(payload) >= 32 and digest_of(payload) == digest
+
+
+def digest_of(payload: bytes) -> bytes:
+    return tagged_hash("header", payload)
+
+
+def transactions_of(payload: bytes) -> list[bytes]:
+    """Transactions of a simulated block; its first 32 bytes are the parent's digest, the next 8 a counter."""
+    return [payload[i : i + TX_BYTES] for i in range(40, len(payload), TX_BYTES)]
+
+
+class Node:
+    """Host and application around one core. `crash_hook(effect)` says whether to die just before an effect."""
+
+    def __init__(self, cluster: "Cluster", config: Config, name: str, offset: int) -> None:
+        self.cluster, self.config, self.name, self.offset = cluster, config, name, offset
+        self.disk = Disk(tagged_hash("salt", name.encode())[:16])
+        self.core: Core | None = None
+        self.life = 0
+        self.halted: Halt | None = None
+        self.evidence: list[Evidence] = []
+        self.blamed: list[Blame] = []
+        self.crash_hook: Callable[[Effect], bool] = lambda effect: False
+        self.build_ms, self.verify_ms = 2, 2
+        self.verdict: Callable[[RequestVerify], Verified | None] = lambda request: None
+        self.payloads: dict[bytes, bytes] = {}
+        self.mempool: list[bytes] = []
+        self.awaiting: AwaitTransactions | None = None
+        self.wakes = 0
+
+    @property
+    def alive(self) -> bool:
+        return self.core is not None
+
+    @property
+    def now(self) -> int:
+        return self.cluster.now + self.offset
+
+    def start(self) -> None:
+        """A process begins: everything but the disk is new."""
+        if self.core is not None:
+            return
+        journal = self.disk.load()
+        self.life += 1
+        self.core = Core(self.config)
+        self.awaiting = None
+        self.payloads = {block.ref.digest: block.payload for block in self.disk.blocks}
+        floor = self.disk.floor(self.config.root)
+        self.give(Start(self.now, journal.records, floor, self.disk.load_guard(), self.life))
+
+    def crash(self) -> None:
+        """The process is gone; only the disk stays."""
+        self.core = None
+        self.cluster.note("crash", self.name)
+
+    def give(self, event: Input) -> None:
+        """One input, then all its effects in order."""
+        if self.core is None or self.halted is not None:
+            return
+        for effect in self.core.step(event):
+            if self.crash_hook(effect):
+                if isinstance(effect, Persist):
+                    self.disk.tear(effect.records, self.cluster.chance.random())
+                self.crash()
+                return
+            self.perform(effect)
+
+    def later(self, delay: int, make: Callable[[], Input]) -> None:
+        """Give an input after a while, if this process still lives then."""
+        life = self.life
+
+        def fire() -> None:
+            if self.life == life and self.alive:
+                self.give(make())
+
+        self.cluster.at(self.cluster.now + delay, fire)
+
+    def perform(self, effect: Effect) -> None:
+        match effect:
+            case Persist(records, guard):
+                self.disk.persist(records, guard)
+            case Rewrite(records):
+                self.disk.rewrite(records)
+            case Send(to, data):
+                self._check_words(data)
+                self.cluster.post(self.name, to, data)
+            case Serve(to, digest):
+                for block in self.disk.blocks:
+                    if block.ref.digest == digest:
+                        self.cluster.post(self.name, to, encode_payload(digest, block.payload))
+            case SetTimer(at):
+                self.wakes += 1
+                wake, life = self.wakes, self.life
+                delay = max(at - self.now, 0)
+                self.cluster.at(self.cluster.now + delay, lambda: self._wake(wake, life))
+            case AwaitTransactions():
+                self.awaiting = effect
+                self.answer_expected()
+            case RequestBuild(view, parent):
+                payload = self._build(view, parent)
+                self.later(self.build_ms, lambda: Built(self.now, view, digest_of(payload), payload))
+            case RequestVerify():
+                answer = self.verdict(effect) or self._judge(effect)
+                self.later(self.verify_ms, lambda: answer)
+            case Deliver(blocks, certificate):
+                for block in blocks:
+                    self.commit(block, certificate)
+            case Behind(certificate):
+                self.cluster.sync(self, certificate)
+            case Evidence():
+                self.evidence.append(effect)
+            case Blame():
+                self.blamed.append(effect)
+            case Halt():
+                self.halted = effect
+                self.cluster.note("halt", f"{self.name} {effect.code}")
+
+    def commit(self, block: Block, certificate: object) -> None:
+        self.cluster.checks.delivered(self, block, block.payload[:32])
+        self.disk.append(block, certificate)  # type: ignore[arg-type]
+        self.payloads[block.ref.digest] = block.payload
+        done = set(transactions_of(block.payload))
+        self.mempool = [tx for tx in self.mempool if tx not in done]
+        self.cluster.note("final", f"{self.name} {block.ref.view} {block.ref.digest.hex()[:8]}")
+
+    def receive_transaction(self, tx: bytes) -> None:
+        if self.alive and tx not in self.mempool and tx not in self.final_transactions():
+            self.mempool.append(tx)
+            self.answer_expected()
+
+    def final_transactions(self) -> set[bytes]:
+        return {tx for block in self.disk.blocks for tx in transactions_of(block.payload)}
+
+    def answer_expected(self) -> None:
+        if self.awaiting is not None and self._includable(self.awaiting.parent):
+            view, self.awaiting = self.awaiting.view, None
+            self.later(0, lambda: PayloadExpected(self.now, view))
+
+    def _includable(self, parent: Ref) -> list[bytes]:
+        known: set[bytes] = set()
+        digest = parent.digest
+        while digest in self.payloads:
+            known |= set(transactions_of(self.payloads[digest]))
+            digest = self.payloads[digest][:32]
+        return [tx for tx in self.mempool if tx not in known]
+
+    def _build(self, view: int, parent: Ref) -> bytes:
+        payload = parent.digest + view.to_bytes(8, "big") + b"".join(self._includable(parent))
+        self.payloads[digest_of(payload)] = payload
+        return payload
+
+    def _judge(self, request: RequestVerify) -> Verified:
+        good = request.payload[:32] == request.parent.digest
+        known = request.parent.digest in self.payloads or request.parent.view == 0
+        assert known, "asked to execute on a parent that was never executed here"
+        if good:
+            self.payloads[request.digest] = request.payload
+        verdict = Verdict.VALID if good else Verdict.INVALID
+        return Verified(self.now, request.view, request.digest, verdict, detail="" if good else "parent")
+
+    def _wake(self, wake: int, life: int) -> None:
+        if wake == self.wakes and life == self.life:
+            self.give(TimerFired(self.now))
+
+    def hear(self, sender: str, data: bytes) -> None:
+        self.give(Message(self.now, sender, data))
+
+    def _check_words(self, data: bytes) -> None:
+        message, _ = decode_message(data, MAX_PAYLOAD)
+        if isinstance(message, (VoteCast, Proposal)):
+            self.cluster.checks.sent_vote(self.name, message.vote)
+        elif isinstance(message, Certified):
+            self.cluster.checks.saw_certificate(message.certificate, self.cluster.honest())
