@@ -55,6 +55,7 @@ class Material(Struct, frozen=True):
     """What the writer of the dossier discloses; empty tuples disclose nothing."""
 
     records: tuple[DisclosedRecord, ...] = ()
+    payee: dict[str, Any] | None = None
     policies: tuple[PolicyOpening, ...] = ()
     payments: tuple[PaymentOpening, ...] = ()
 
@@ -93,6 +94,7 @@ def build_dossier(source: LedgerSource, claim_id: str, material: Material) -> Do
         carried=tuple(sorted(collector.carried, key=lambda item: (item.key, item.version))),
         heads=tuple(Head(key=key, path=source.prove_key(key)) for key in sorted(collector.heads)),
         records=tuple(sorted(material.records, key=lambda item: item.record_id)),
+        payee=material.payee,
         policies=tuple(sorted(material.policies, key=lambda item: item.policy_id)),
         payments=tuple(sorted(material.payments, key=lambda item: item.payout_id)),
     )

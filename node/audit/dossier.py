@@ -86,7 +86,6 @@ class PolicyOpening(_Part, frozen=True, forbid_unknown_fields=True):
     account_out: dict[str, Any]
     pool_in: dict[str, Any]
     pool_out: dict[str, Any]
-    payee: dict[str, Any]
     event_date: dict[str, Any]
     result: dict[str, Any]
 
@@ -114,6 +113,7 @@ class Dossier(_Part, frozen=True, forbid_unknown_fields=True):
     carried: Annotated[tuple[CarriedValue, ...], Meta(max_length=MAX_ITEMS)]
     heads: Annotated[tuple[Head, ...], Meta(max_length=MAX_ITEMS)]
     records: Annotated[tuple[DisclosedRecord, ...], Meta(max_length=MAX_ITEMS)]
+    payee: dict[str, Any] | None
     policies: Annotated[tuple[PolicyOpening, ...], Meta(max_length=64)]
     payments: Annotated[tuple[PaymentOpening, ...], Meta(max_length=64)]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from contracts.execution import genesis_state
+from contracts.execution import ChainState
 from contracts.membership import validator_set
 from contracts.states import read_key
 from ledger.blocks import Header, header_hash
@@ -37,10 +37,9 @@ class History(Struct, frozen=True):
     leaves: tuple[tuple[bytes, Entry], ...]
 
 
-def check_history(data: bytes, genesis_bytes: bytes, finality: FinalityCheck = verify_finality) -> History:
-    """Checks 1-7. Raises AuditFailure at the first that does not hold."""
+def check_history(data: bytes, start: ChainState, finality: FinalityCheck = verify_finality) -> History:
+    """Checks 1-7; `start` is the state of the trusted genesis. Raises AuditFailure at the first that does not hold."""
     dossier = _guard(1, lambda: decode_dossier(data))
-    start = _guard(2, lambda: genesis_state(genesis_bytes))
     _check_network(dossier, start.chain, start.genesis.network)
     anchor = dossier.anchor
     validators = validator_set(start.genesis)

@@ -7,6 +7,7 @@ Runs the ledger's own contract code; the result must be the very entries that th
 from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.bodies import ClaimAdjudicate
 from contracts.errors import Refusal
 from contracts.execution import ChainState
 from contracts.kinds import Prepared, prepare
@@ -23,11 +24,14 @@ NUMBER = 8
 
 @dataclass(slots=True)
 class Replayed:
-    """Bodies of the operations in log order, and every value they wrote."""
+    """Bodies of the operations in log order, every value they wrote, and state as the claim's verdict found it."""
 
     operations: list[tuple[Entry, Any]] = field(default_factory=list)
     values: dict[tuple[str, int], bytes] = field(default_factory=dict)
     current: dict[str, Versioned] = field(default_factory=dict)
+    before_verdict: dict[str, Versioned] | None = None
+    verdict: ClaimAdjudicate | None = None
+    verdict_time_ms: int = 0
 
 
 def replay_claim(history: History, start: ChainState) -> Replayed:
@@ -42,7 +46,9 @@ def replay_claim(history: History, start: ChainState) -> Replayed:
     prepared = {tx_id: prepare(item) for tx_id, item in history.transactions.items()}
     for leaf, entry in history.leaves:
         if entry.tx_id in history.transactions:
+            before = dict(replayed.current)
             writes = _execute(history, prepared[entry.tx_id], entry, read)
+            _keep_verdict(history, replayed, entry, _item(prepared[entry.tx_id], entry), before)
             _record(replayed, leaf, entry, writes)
             replayed.operations.append((entry, _item(prepared[entry.tx_id], entry)))
         else:
@@ -92,6 +98,13 @@ def _endorsers(context: BlockContext, signed: SignedTransaction) -> frozenset[st
 
 def _item(prepared: Prepared, entry: Entry) -> Any:
     return prepared.steps[entry.op][1] if entry.op < len(prepared.steps) else None
+
+
+def _keep_verdict(history: History, replayed: Replayed, entry: Entry, item: Any, before: dict[str, Versioned]) -> None:
+    mine = isinstance(item, ClaimAdjudicate) and item.claim_id == history.dossier.claim_id
+    if mine and entry.code == "ok":
+        replayed.before_verdict, replayed.verdict = before, item
+        replayed.verdict_time_ms = history.headers[entry.height].time_ms
 
 
 def _record(replayed: Replayed, leaf: bytes, entry: Entry, writes: dict[str, bytes | None]) -> None:
