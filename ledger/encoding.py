@@ -113,11 +113,13 @@ def _check_value(value: Any, depth: int) -> None:
         for key, item in value.items():
             if type(key) is not str or not key.isascii():
                 raise DecodeError("key", "object keys are ASCII strings")
-            _check_value(item, depth + 1)
+            if type(item) is not str:  # most values are: a call for each would double the cost of a transaction
+                _check_value(item, depth + 1)
     elif kind is list or kind is tuple:
         _check_depth(depth)
         for item in value:
-            _check_value(item, depth + 1)
+            if type(item) is not str:
+                _check_value(item, depth + 1)
     elif kind is float:
         raise DecodeError("float", "numbers are integers; floats have no canonical place here")
     else:
