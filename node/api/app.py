@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from contracts.errors import ContractError
+from ledger.errors import LedgerError
 from node.api import claims, customers, events, evidence, ledger, operations, transactions
 from node.api.access import ACCESS, authorise
 from node.api.directory import Directory
@@ -24,6 +26,7 @@ from node.api.gate import Gate, Observer
 from node.api.port import NodePort, RolesPort
 from node.api.problems import ApiError, handle_error, problem
 from node.api.tokens import Tokens
+from node.errors import NodeError
 
 TITLE: Final = "claimnode"
 STATUS_CODES: Final = {404: "not_found", 405: "method_not_allowed"}
@@ -85,18 +88,16 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     )
     metrics = operations.Metrics(node)
     app.state.metrics = metrics
-    for router in (
-        operations.build_router(node, directory, metrics, app),
-        transactions.build_router(node),
-        claims.build_router(node, roles, directory),
-        customers.build_router(node),
-        evidence.build_router(node, roles, directory),
-        ledger.build_router(node),
-        events.build_router(node),
-    ):
-        app.include_router(router)
+    operations.add_routes(app, node, directory, metrics)
+    transactions.add_routes(app, node)
+    claims.add_routes(app, node, roles, directory)
+    customers.add_routes(app, node)
+    evidence.add_routes(app, node, roles, directory)
+    ledger.add_routes(app, node)
+    events.add_routes(app, node)
     check_access_table(app)
-    app.add_exception_handler(ApiError, handle_error)
+    for kind in (ApiError, LedgerError, ContractError, NodeError, Exception):
+        app.add_exception_handler(kind, handle_error)
     app.add_exception_handler(HTTPException, _handle_http)
     app.add_exception_handler(RequestValidationError, _handle_parameters)
     return app

@@ -5,7 +5,7 @@ Knows the directory's lists and state. Must not know documents: a dossier passes
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 from starlette.responses import Response
 
 from contracts.states import ClaimState, read_claim, read_payout
@@ -54,17 +54,16 @@ class _Views:
         return payout_view(payout_id, payout)
 
 
-def build_router(node: NodePort, roles: RolesPort, directory: Directory) -> APIRouter:
-    """Routes over `node`."""
-    router = APIRouter()
+def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Directory) -> None:
+    """Add this module's routes to the application."""
     views = _Views(node)
 
-    @router.get("/v1/claims")
+    @app.get("/v1/claims")
     async def list_claims(after: Cursor = 0, limit: Limit = DEFAULT_PAGE) -> Response:
         """Claims that this participant is a party of, in the order of their report."""
         return answer(page_of(directory.claims, after, limit, views.claim))
 
-    @router.get("/v1/claims/{claim_id}")
+    @app.get("/v1/claims/{claim_id}")
     async def get_claim(claim_id: Id) -> Response:
         """One claim with its payouts."""
         view = views.claim(claim_id)
@@ -72,7 +71,7 @@ def build_router(node: NodePort, roles: RolesPort, directory: Directory) -> APIR
             raise not_found("claim")
         return answer(view | {"refusals": refusals_of(directory, claim_id, view)})
 
-    @router.get("/v1/claims/{claim_id}/decision")
+    @app.get("/v1/claims/{claim_id}/decision")
     async def get_decision(claim_id: Id) -> Response:
         """What was decided, from the vault of the insurer or a co-adjudicator: amounts, reasons, review."""
         decision = await roles.decision(claim_id) if views.visible(claim_id) else None
@@ -80,24 +79,22 @@ def build_router(node: NodePort, roles: RolesPort, directory: Directory) -> APIR
             raise not_found("decision")
         return answer(decision)
 
-    @router.get("/v1/claims/{claim_id}/dossier")
+    @app.get("/v1/claims/{claim_id}/dossier")
     async def get_dossier(claim_id: Id) -> Response:
         """The whole life of a claim as one file, with what this participant may disclose."""
         if views.visible(claim_id) is None:
             raise not_found("claim")
         return Response(await roles.dossier(claim_id), media_type="application/json")
 
-    @router.get("/v1/reports")
+    @app.get("/v1/reports")
     async def list_reports(after: Cursor = 0, limit: Limit = DEFAULT_PAGE) -> Response:
         """Claims that the ledger reported to this insurer, in order: the automatic report since a cursor."""
         return answer(page_of(directory.claims, after, limit, views.report))
 
-    @router.get("/v1/payouts")
+    @app.get("/v1/payouts")
     async def list_payouts(after: Cursor = 0, limit: Limit = DEFAULT_PAGE) -> Response:
         """Payouts of claims that this participant is a party of, in the order of their authorisation."""
         return answer(page_of(directory.payouts, after, limit, views.payout))
-
-    return router
 
 
 def refusals_of(directory: Directory, claim_id: str, view: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ invent one. Knows tokens. Must not know who the customer is: no token has a fiel
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
@@ -45,11 +45,10 @@ class AcknowledgementRequest(Struct, frozen=True, forbid_unknown_fields=True):
     token: Token
 
 
-def build_router(node: NodePort) -> APIRouter:
-    """Routes over `node`."""
-    router = APIRouter()
+def add_routes(app: FastAPI, node: NodePort) -> None:
+    """Add this module's routes to the application."""
 
-    @router.post("/v1/consents", status_code=202)
+    @app.post("/v1/consents", status_code=202)
     async def grant(request: Request, wait: Wait = 0) -> Response:
         """Relay consent tokens; their signatures are checked before anything is sent."""
         body = await read_body(request, Consents)
@@ -57,7 +56,7 @@ def build_router(node: NodePort) -> APIRouter:
         tx_id = await node.submit("consent.grant", ConsentGrant(tokens=body.tokens))
         return await respond(node, tx_id, wait, consent_ids=consent_ids)
 
-    @router.get("/v1/consents/{consent_id}")
+    @app.get("/v1/consents/{consent_id}")
     async def show(consent_id: Id) -> Response:
         """A consent that names this participant, its case and the claims that hang on it."""
         read = node.chain.final.read
@@ -66,7 +65,7 @@ def build_router(node: NodePort) -> APIRouter:
             raise not_found("consent")
         return answer(consent_view(read, consent_id, consent))
 
-    @router.post("/v1/consents/{consent_id}/revocation", status_code=202)
+    @app.post("/v1/consents/{consent_id}/revocation", status_code=202)
     async def revoke(consent_id: Id, request: Request, wait: Wait = 0) -> Response:
         """Relay a revocation, from any node, by token or by slip."""
         body = await read_body(request, RevocationRequest)
@@ -82,7 +81,7 @@ def build_router(node: NodePort) -> APIRouter:
         )
         return await respond(node, tx_id, wait)
 
-    @router.post("/v1/acknowledgements", status_code=202)
+    @app.post("/v1/acknowledgements", status_code=202)
     async def acknowledge(request: Request, wait: Wait = 0) -> Response:
         """Relay a payee's acknowledgement that the money of a settlement arrived."""
         body = await read_body(request, AcknowledgementRequest)
@@ -92,5 +91,3 @@ def build_router(node: NodePort) -> APIRouter:
         decode_acknowledgement(body.token, consent.key)
         tx_id = await node.submit("payout.ack", PayoutAck(token=body.token))
         return await respond(node, tx_id, wait)
-
-    return router

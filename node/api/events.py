@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import FastAPI, Query
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
@@ -25,12 +25,11 @@ KEEP_ALIVE_S: Final = 15
 After = Annotated[int | None, Query(ge=0, le=2**53 - 1, description="height of the last block that was seen")]
 
 
-def build_router(node: NodePort) -> APIRouter:
-    """Routes over `node`."""
-    router = APIRouter()
+def add_routes(app: FastAPI, node: NodePort) -> None:
+    """Add this module's routes to the application."""
     listening: set[object] = set()
 
-    @router.get("/v1/events")
+    @app.get("/v1/events")
     async def events(request: Request, after: After = None) -> StreamingResponse:
         """Events of final blocks above a height; without one, from now on."""
         if len(listening) >= MAX_STREAMS:
@@ -47,8 +46,6 @@ def build_router(node: NodePort) -> APIRouter:
                 listening.discard(mark)
 
         return StreamingResponse(stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-
-    return router
 
 
 async def messages(node: NodePort, after: int) -> AsyncIterator[bytes]:

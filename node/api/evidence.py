@@ -6,7 +6,7 @@ not keep, log or repeat any of their content.
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
@@ -48,11 +48,10 @@ class Policies(Struct, frozen=True, forbid_unknown_fields=True):
     policies: Annotated[tuple[dict[str, Any], ...], Meta(min_length=1, max_length=MAX_POLICIES)]
 
 
-def build_router(node: NodePort, roles: RolesPort, directory: Directory) -> APIRouter:
-    """Routes over `node`."""
-    router = APIRouter()
+def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Directory) -> None:
+    """Add this module's routes to the application."""
 
-    @router.post("/v1/records", status_code=202)
+    @app.post("/v1/records", status_code=202)
     async def publish(request: Request, wait: Wait = 0) -> Response:
         """Encrypt documents for whom the consent names, deliver them, and publish their commitments."""
         body = await read_body(request, Records, limit=MAX_BODY)
@@ -60,7 +59,7 @@ def build_router(node: NodePort, roles: RolesPort, directory: Directory) -> APIR
         tx_id, record_ids = await roles.publish(body.consent_id, documents)
         return await respond(node, tx_id, wait, record_ids=record_ids)
 
-    @router.get("/v1/records/{record_id}")
+    @app.get("/v1/records/{record_id}")
     async def show(record_id: Id) -> Response:
         """A record's public state, and operations about it that were refused."""
         read = node.chain.final.read
@@ -69,11 +68,9 @@ def build_router(node: NodePort, roles: RolesPort, directory: Directory) -> APIR
             raise not_found("record")
         return answer(record_view(record_id, record, directory.refusals(record_id)))
 
-    @router.post("/v1/policies", status_code=202)
+    @app.post("/v1/policies", status_code=202)
     async def commit_policies(request: Request, wait: Wait = 0) -> Response:
         """Commit to policies; the answer holds one policy certificate each, for the insured."""
         body = await read_body(request, Policies, limit=MAX_BODY)
         tx_id, certificates = await roles.commit_policies(body.policies)
         return await respond(node, tx_id, wait, policies=certificates)
-
-    return router

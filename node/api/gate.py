@@ -7,8 +7,10 @@ an observer sees each request and each response whole, as they crossed the edge.
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -20,6 +22,8 @@ MAX_BODY: Final = 16 * 2**20
 """One batch of 1,000 transactions, or a record of a few hundred scanned pages."""
 MAX_SECONDS: Final = 60.0
 """Longer than any wait a route offers (30 s); beyond it something is stuck."""
+MAX_PLACES: Final = 8
+"""Innermost places of a fault that are logged."""
 STREAMS: Final = frozenset({"/v1/events"})
 """Paths that answer for as long as the client listens."""
 
@@ -63,7 +67,7 @@ class Gate:
             await passage.fail(ApiError(504, "time_limit", f"no answer within {MAX_SECONDS:.0f} s; ask again"))
         except Exception as error:
             if not has_code(error):
-                _log.error("request_failed", method=scope["method"], path=scope["path"], exc_info=True)
+                _log.error("request_failed", method=scope["method"], fault=describe_fault(error))
             await passage.fail(error)
         template = getattr(scope.get("route"), "path", "")
         self._count(scope["method"], template, passage.status, time.monotonic() - started)
@@ -118,6 +122,13 @@ class _Passage:
             status=self.status,
             response=b"".join(self._response),
         )
+
+
+def describe_fault(error: BaseException) -> str:
+    """What broke and where, without the error's text or any value: those may repeat a document."""
+    places = traceback.extract_tb(error.__traceback__)
+    where = " < ".join(f"{Path(place.filename).name}:{place.lineno}" for place in reversed(places[-MAX_PLACES:]))
+    return f"{type(error).__name__} at {where}"
 
 
 def _declared_length(scope: Scope) -> int:

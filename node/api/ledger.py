@@ -7,7 +7,7 @@ were certified, and a proof names the header whose certificate it needs.
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Path
+from fastapi import FastAPI, Path
 from starlette.responses import Response
 
 from ledger.blocks import decode_block
@@ -24,23 +24,22 @@ Height = Annotated[int, Path(ge=1, le=2**53 - 1)]
 StateKey = Annotated[str, Path(pattern="^[a-z-]+/[A-Za-z0-9._/-]{1,160}$")]
 
 
-def build_router(node: NodePort) -> APIRouter:
-    """Routes over `node`."""
-    router = APIRouter()
+def add_routes(app: FastAPI, node: NodePort) -> None:
+    """Add this module's routes to the application."""
 
-    @router.get("/v1/blocks/{height}")
+    @app.get("/v1/blocks/{height}")
     async def show_block(height: Height) -> Response:
         """Header, certificate, transaction ids and receipts of a final block."""
         return answer(block_view(node.chain.block_at(height)))
 
-    @router.get("/v1/blocks/{height}/bytes")
+    @app.get("/v1/blocks/{height}/bytes")
     async def show_bytes(height: Height) -> Response:
         """The exact bytes of a final block; its certificate, if it has its own, is in a header field."""
         block = node.chain.block_at(height)
         headers = {"X-Certificate": block.certificate.hex()} if block.certificate else {}
         return Response(block.encoded, 200, headers, BYTES_TYPE)
 
-    @router.get("/v1/proofs/transactions/{tx_id}")
+    @app.get("/v1/proofs/transactions/{tx_id}")
     async def prove_transaction(tx_id: Id) -> Response:
         """The exact transaction, its place and its path under the `tx_root` of its block's header."""
         outcome = node.chain.transaction(tx_id)
@@ -48,7 +47,7 @@ def build_router(node: NodePort) -> APIRouter:
             raise not_found("transaction")
         return answer(transaction_proof(node.chain.block_at(outcome.height), outcome.index))
 
-    @router.get("/v1/proofs/state/{key:path}")
+    @app.get("/v1/proofs/state/{key:path}")
     async def prove_state(key: StateKey) -> Response:
         """The current value of a state key, or its absence, under the `state_root` of the last final header."""
         final = node.chain.final
@@ -68,8 +67,6 @@ def build_router(node: NodePort) -> APIRouter:
                 **_anchor(block),
             }
         )
-
-    return router
 
 
 def block_view(block: FinalBlock) -> dict[str, Any]:

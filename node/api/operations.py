@@ -7,7 +7,7 @@ figures and names of metrics hold no id of a person, claim or token.
 from collections.abc import Iterable
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -61,16 +61,15 @@ class _NodeFigures(Collector):
         yield GaugeMetricFamily("claimnode_ready", "1 when ready", value=int(bool(status.get("ready"))))
 
 
-def build_router(node: NodePort, directory: Directory, metrics: Metrics, app: FastAPI) -> APIRouter:
-    """Routes over `node`."""
-    router = APIRouter()
+def add_routes(app: FastAPI, node: NodePort, directory: Directory, metrics: Metrics) -> None:
+    """Add this module's routes to the application."""
 
-    @router.get("/healthz")
+    @app.get("/healthz")
     async def health() -> Response:
         """The process answers."""
         return answer({"status": "alive"})
 
-    @router.get("/readyz")
+    @app.get("/readyz")
     async def ready() -> Response:
         """The node follows the network and has read its own ledger."""
         behind = directory.height < node.chain.final.height
@@ -78,17 +77,17 @@ def build_router(node: NodePort, directory: Directory, metrics: Metrics, app: Fa
             return answer({"status": "ready"})
         raise ApiError(503, "not_ready", "this node is not ready to serve", {"Retry-After": "1"})
 
-    @router.get("/metrics")
+    @app.get("/metrics")
     async def show_metrics() -> Response:
         """Prometheus metrics."""
         return Response(metrics.render(), media_type=METRICS_TYPE)
 
-    @router.get("/openapi.json")
+    @app.get("/openapi.json")
     async def openapi(request: Request) -> Response:
         """The description of this interface."""
         return answer(app.openapi())
 
-    @router.get("/v1/status")
+    @app.get("/v1/status")
     async def status() -> Response:
         """How this node stands: height, roots, peers, pending transactions."""
         final = node.chain.final
@@ -106,8 +105,6 @@ def build_router(node: NodePort, directory: Directory, metrics: Metrics, app: Fa
                 "log_root": final.frontier.root.hex(),
             }
         )
-
-    return router
 
 
 def _figure(value: Any) -> int | None:

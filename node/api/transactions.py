@@ -8,7 +8,7 @@ transaction means.
 from typing import Any, Final
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,11 +22,10 @@ MAX_BATCH: Final = 1_000
 _array: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def build_router(node: NodePort) -> APIRouter:
-    """Routes over `node`."""
-    router = APIRouter()
+def add_routes(app: FastAPI, node: NodePort) -> None:
+    """Add this module's routes to the application."""
 
-    @router.post("/v1/transactions", status_code=202)
+    @app.post("/v1/transactions", status_code=202)
     async def submit(request: Request, wait: Wait = 0) -> Response:
         """One signed transaction (object), or a batch (array or NDJSON) with one result each."""
         body = await request.body()
@@ -36,7 +35,7 @@ def build_router(node: NodePort) -> APIRouter:
         results = [await _submit_one(node, item) for item in split_batch(body)]
         return answer({"results": results}, 202)
 
-    @router.get("/v1/transactions/{tx_id}")
+    @app.get("/v1/transactions/{tx_id}")
     async def show(tx_id: Id) -> Response:
         """Where a transaction stands; its receipt once it is final."""
         outcome = node.chain.transaction(tx_id)
@@ -45,8 +44,6 @@ def build_router(node: NodePort) -> APIRouter:
         if node.is_pending(tx_id):
             return answer({"tx_id": tx_id, "status": "pending"})
         raise not_found("transaction")
-
-    return router
 
 
 async def respond(node: NodePort, tx_id: str, wait_s: int, **more: Any) -> Response:

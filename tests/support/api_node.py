@@ -1,0 +1,144 @@
+"""A node for the HTTP interface without network, store or clock: an in-memory network executes what is submitted."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from msgspec import Struct
+
+from ledger.errors import LedgerError
+from ledger.transactions import decode_transaction
+from node.api.problems import ApiError
+from node.api.tokens import ALL_SCOPES, create_token
+from node.errors import Rejected, Unavailable
+from node.outcomes import Feed, FinalBlock, TransactionOutcome, outcome_in
+from tests.support.network_builder import Network
+
+
+class MemoryChain:
+    """Final blocks of a Network behind the node's own feed."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.feed = Feed(self._load)
+        self.places: dict[str, tuple[int, int]] = {}
+
+    @property
+    def final(self) -> Any:
+        return self.network.state
+
+    def block_at(self, height: int) -> FinalBlock:
+        if not 1 <= height <= len(self.network.blocks):
+            raise LedgerError("unknown_height", f"no block at height {height}")
+        return self._load(height)
+
+    def transaction(self, tx_id: str) -> TransactionOutcome | None:
+        self.catch_up()
+        place = self.places.get(tx_id)
+        return outcome_in(self._load(place[0]), place[1]) if place else None
+
+    def subscribe(self, after: int | None = None) -> AsyncIterator[FinalBlock]:
+        self.catch_up()
+        return self.feed.follow(len(self.network.blocks) if after is None else after)
+
+    def catch_up(self) -> None:
+        """Announce blocks that the network made since."""
+        for height in range(self.feed._height + 1, len(self.network.blocks) + 1):
+            block = self._load(height)
+            for index, receipt in enumerate(block.receipts):
+                self.places[receipt.tx_id] = (height, index)
+            self.feed.publish(block)
+
+    def _load(self, height: int) -> FinalBlock:
+        executed = self.network.blocks[height - 1]
+        return FinalBlock(
+            height=height,
+            header_hash=executed.header_hash,
+            header=executed.block.header,
+            encoded=executed.encoded,
+            receipts=executed.receipts,
+            certificate=None,
+        )
+
+
+class MemoryNode:
+    """The node's port: every submission becomes a block at once."""
+
+    def __init__(self, network: Network, participant: str = "insurer") -> None:
+        self.net = network
+        self.identity = SimpleNamespace(participant=participant)
+        self.genesis = network.genesis
+        self.network = network.genesis.network
+        self.chain = MemoryChain(network)
+        self.clock = SimpleNamespace(now_ms=lambda: network.now_ms, monotonic_ms=lambda: 0)
+        self.pending: set[str] = set()
+        self.ready = True
+
+    async def submit(self, kind: str, body: Struct) -> str:
+        return self._run(self.net.sign(kind, body, self.identity.participant))
+
+    async def submit_bytes(self, data: bytes) -> str:
+        try:
+            signed = decode_transaction(data)
+            self.net.verify(signed)
+        except LedgerError as error:
+            raise Rejected(error.code, error.detail) from None
+        return self._run(signed)
+
+    async def outcome(self, tx_id: str, timeout_s: float) -> TransactionOutcome:
+        found = self.chain.transaction(tx_id)
+        if found is None:
+            raise Unavailable("pending", f"{tx_id} is not final")
+        return found
+
+    def is_pending(self, tx_id: str) -> bool:
+        return tx_id in self.pending
+
+    def status(self) -> Mapping[str, Any]:
+        return {"ready": self.ready, "height": len(self.net.blocks), "peers": [], "mempool": 0}
+
+    def _run(self, signed: Any) -> str:
+        self.net.run(signed)
+        self.chain.catch_up()
+        return str(signed.tx_id)
+
+
+class MemoryRoles:
+    """The roles' port: what was asked of it, and answers given beforehand."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, Sequence[tuple[str, dict[str, Any]]]]] = []
+        self.decisions: dict[str, Mapping[str, Any]] = {}
+        self.dossiers: dict[str, bytes] = {}
+        self.policies: list[Mapping[str, Any]] = []
+
+    async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
+        self.published.append((consent_id, documents))
+        return "ab" * 32, ["cd" * 32 for _ in documents]
+
+    async def commit_policies(self, policies: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+        self.policies.extend(policies)
+        return "ab" * 32, [{"policy_id": "11" * 16} for _ in policies]
+
+    async def decision(self, claim_id: str) -> Mapping[str, Any] | None:
+        return self.decisions.get(claim_id)
+
+    async def dossier(self, claim_id: str) -> bytes:
+        if claim_id not in self.dossiers:
+            raise ApiError(404, "not_found", "no dossier")
+        return self.dossiers[claim_id]
+
+
+def make_token(folder: Path, *scopes: str, name: str = "all") -> str:
+    """A token of a node in `folder`, as its holder sends it."""
+    path = folder / f"{name}.token"
+    create_token(folder, name=name, scopes=scopes or ALL_SCOPES, out=path)
+    return path.read_text().strip()
+
+
+async def settle_tasks() -> None:
+    """Let tasks that are ready run."""
+    for _ in range(20):
+        await asyncio.sleep(0)
