@@ -172,6 +172,11 @@ class Driver:
         if self.journal is not None:
             self.journal.close()
 
+    @property
+    def is_voting(self) -> bool:
+        """Whether this node is a validator that has not been stopped."""
+        return self._w.config.me is not None and self.halted is None
+
     # --- from outside -----------------------------------------------------------------------------------------
 
     def on_message(self, sender: str, data: bytes) -> None:

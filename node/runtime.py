@@ -1,0 +1,284 @@
+"""One node, assembled: the single place where chain, mempool, ordering and links are wired together.
+
+Knows who is connected to whom; holds no rule of its own. Must always hold: no globals, so that several nodes can
+live in one process; everything started here is stopped here; nothing reaches the mempool but through `_admit`.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from consensus.types import Config, Timing
+from contracts.genesis import genesis_hash
+from contracts.membership import validator_set
+from contracts.states import read_parameters
+from ledger.blocks import MAX_BLOCK_BYTES
+from ledger.certificates import Kind, ValidatorSet
+from ledger.crypto import bls, ed25519
+from ledger.store import Store
+from ledger.transactions import Endorsement, SignedTransaction, build_transaction
+from node.chain import Chain
+from node.clock import Clock
+from node.config import NodeConfig
+from node.errors import ConfigError
+from node.identity import Identity
+from node.mempool import Mempool
+from node.ordering import blocksync, neighbours
+from node.ordering.driver import Driver, Wiring
+from node.ordering.gossip import REPEAT_S, Gossip, take_batch
+from node.ordering.links import Links
+from node.ordering.neighbours import MAX_SKEW_MS, Neighbours
+from node.ordering.workshop import Workshop
+from node.outcomes import FinalBlock, TransactionOutcome
+from node.peers.frames import Lane
+from node.signatures import SignatureMemory
+
+LIFETIME_MS = 3_600_000
+"""A transaction of this node's own expires one hour after it was signed: final within seconds, or never."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySigner:
+    """Votes with the keys of the node's folder (`consensus.types.Signer`)."""
+
+    identity: Identity
+
+    def sign_vote(self, kind: Kind, message: bytes) -> bytes:
+        """Ed25519 for notarize and nullify, BLS for finalize."""
+        if kind != "finalize":
+            return ed25519.sign(self.identity.signing.secret, message)
+        assert self.identity.finality is not None, "only a validator is asked to vote"
+        return bls.sign(self.identity.finality.secret, message)
+
+
+class Node:
+    """One running participant. Used from one event loop."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: NodeConfig,
+        identity: Identity,
+        genesis: bytes,
+        *,
+        links: Links,
+        clock: Clock,
+        log: Any,
+        timing: Timing | None = None,
+    ) -> None:
+        """Open the store and rebuild state. Raises StoreError, GenesisError, ConfigError, KeyFileError."""
+        self.folder = folder
+        self.config = config
+        self.identity = identity
+        self.clock = clock
+        self.log = log
+        self.peers = links
+        self._store, self.chain = _open_chain(folder, config, genesis)
+        self.genesis = self.chain.final.genesis
+        self.network = self.genesis.network
+        self.validators = validator_set(self.genesis)
+        self.signatures = SignatureMemory()
+        self.mempool = Mempool(config.mempool, self.signatures)
+        self._workshop = Workshop(
+            self.chain, self.mempool, self.signatures, clock, max_transactions=config.ordering.block_transactions
+        )
+        self.driver = Driver(self._wiring(timing))
+        self.neighbours = Neighbours(self.chain, links, clock, self.driver.on_message)
+        self._gossip = Gossip(lambda data: links.broadcast(Lane.GOSSIP, data), self.driver.transactions_known)
+        self._tasks: list[asyncio.Task[None]] = []
+        self.chain.on_commit.append(self._forget_final)
+        links.on_message(Lane.CONSENSUS, self.driver.on_message)
+        links.on_message(Lane.GOSSIP, self._on_gossip)
+        links.register(blocksync.METHOD, self.driver.sync.serve)
+        links.register(neighbours.METHOD, self.neighbours.serve)
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Read the journal and begin to take part. Raises StoreError, JournalFailed."""
+        await self.driver.start()
+        for work in (self.driver.run(), self.neighbours.run(), self._repeat()):
+            self._tasks.append(asyncio.get_running_loop().create_task(work))
+
+    async def wait_failed(self) -> None:
+        """Return only by raising: the disk failed and the process must end."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+
+    async def stop(self) -> None:
+        """Stop taking part and close what was opened. What is durable stays; what is not was never promised."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.driver.stop()
+        self.chain.close()
+        self._store.close()
+
+    # --- transactions -----------------------------------------------------------------------------------------
+
+    async def submit(self, kind: str, body: Struct, endorsements: Sequence[Endorsement] = ()) -> str:
+        """Sign as this participant, admit and pass on. Returns the transaction id. Raises Rejected, Overloaded."""
+        signed = build_transaction(
+            network=self.network,
+            kind=kind,
+            body=body,
+            author=self.identity.participant,
+            key_id=self.identity.key_id,
+            seed=self.identity.signing.secret,
+            nonce=os.urandom(16).hex(),
+            expires_time=max(self.clock.now_ms(), self.chain.final.time_ms) + LIFETIME_MS,
+            endorsements=endorsements,
+        )
+        return await self.submit_bytes(signed.encoded)
+
+    async def submit_bytes(self, data: bytes) -> str:
+        """Admit a signed transaction of anybody and pass it on. Returns its id, also when it was known before.
+
+        Raises Rejected with the code of what is wrong, or Overloaded.
+        """
+        transaction, is_new = self._admit(data)
+        if is_new:
+            self._gossip.tell(data)
+            self.driver.transactions_known()
+        return transaction.tx_id
+
+    async def outcome(self, tx_id: str, timeout_s: float) -> TransactionOutcome:
+        """Where the transaction stands once it is final. Raises Unavailable `pending` after `timeout_s`."""
+        return await self.chain.wait_for(tx_id, timeout_s)
+
+    def is_pending(self, tx_id: str) -> bool:
+        """Whether the transaction waits here for a block."""
+        return tx_id in self.mempool
+
+    def _admit(self, data: bytes) -> tuple[SignedTransaction, bool]:
+        return self.mempool.admit(data, self.chain.final, self.clock.now_ms())
+
+    def _on_gossip(self, sender: str, payload: bytes) -> None:
+        fresh: list[bytes] = []
+
+        def admit(data: bytes) -> None:
+            if self._admit(data)[1]:
+                fresh.append(data)
+
+        fault = take_batch(payload, admit)
+        if fault is not None:
+            self.driver.reports.blame(sender, fault)
+        if self.validators.index_of(sender) is None:  # may not reach every validator itself
+            for data in fresh:
+                self._gossip.tell(data)
+        if fresh:
+            self.driver.transactions_known()
+
+    def _forget_final(self, block: FinalBlock) -> None:
+        self.mempool.remove(receipt.tx_id for receipt in block.receipts)
+        self.mempool.drop_expired(block.header.time_ms)
+
+    async def _repeat(self) -> None:
+        """Tell again what was pending already a round ago: the message or its reader may have been lost."""
+        before: set[str] = set()
+        while True:
+            await asyncio.sleep(REPEAT_S)
+            old = [item for item in self.mempool if item.tx_id in before]
+            self._gossip.tell_again([item.encoded for item in old])
+            before = {item.tx_id for item in self.mempool}
+
+    # --- health -----------------------------------------------------------------------------------------------
+
+    def status(self) -> Mapping[str, Any]:
+        """What operators and probes see. `ready` is whether this node does its part; `reasons` says why not."""
+        reasons = self._reasons()
+        halted = self.driver.halted
+        return {
+            "participant": self.identity.participant,
+            "ready": not reasons,
+            "reasons": reasons,
+            "height": self.chain.height,
+            "time_ms": self.chain.final.time_ms,
+            "state_root": self.chain.final.state_map.root.hex(),
+            "peers": sorted(self.peers.connected()),
+            "mempool": len(self.mempool),
+            "validator": self.driver.is_voting,
+            "halted": None if halted is None else halted.code,
+            "clock_skew_ms": self.neighbours.skew_ms(),
+        }
+
+    def _reasons(self) -> list[str]:
+        driver = self.driver
+        needed = self.validators.quorum - 1 if driver.is_voting else 1
+        linked = self.peers.connected() & {member.id for member in self.validators.validators}
+        checks = {
+            "halted": driver.halted is not None,
+            "disk_full": driver.waiting_for_space,
+            "syncing": driver.is_syncing,
+            "peers": len(linked) < needed,
+            "clock": abs(self.neighbours.skew_ms()) > MAX_SKEW_MS,
+            "behind": max(self.neighbours.heights.values(), default=0) > self.chain.height + blocksync.RANGE_BLOCKS,
+        }
+        return [name for name, failed in checks.items() if failed]
+
+    # --- wiring -----------------------------------------------------------------------------------------------
+
+    def _wiring(self, timing: Timing | None) -> Wiring:
+        ordering = self.config.ordering
+        chain = self.chain.genesis_state.chain
+        me = _voting_index(self.identity, self.validators)
+        heartbeat = read_parameters(self.chain.final.read).parameters.heartbeat_ms
+        core = Config(
+            chain=chain,
+            validators=self.validators,
+            me=me,
+            root=chain,
+            leader_seed=chain,
+            payloads=self._workshop.names,
+            signer=None if me is None else KeySigner(self.identity),
+            timing=timing or Timing(base=ordering.delta_ms, heartbeat=heartbeat),
+            max_payload=MAX_BLOCK_BYTES,
+        )
+        return Wiring(
+            chain=self.chain,
+            workshop=self._workshop,
+            links=self.peers,
+            clock=self.clock,
+            config=core,
+            folder=self.folder / "data",
+            log=self.log,
+            block_interval_ms=ordering.block_interval_ms,
+            full_block=ordering.block_transactions,
+        )
+
+
+def _open_chain(folder: Path, config: NodeConfig, genesis: bytes) -> tuple[Store, Chain]:
+    data = folder / "data"
+    data.mkdir(mode=0o700, exist_ok=True)
+    url = config.store.url
+    if config.store.url_file is not None:
+        url = (folder / config.store.url_file).read_text(encoding="utf-8").strip()
+    if url == "sqlite":
+        url = f"sqlite:///{data / 'ledger.db'}"
+    store = Store(url, genesis_hash(genesis))
+    return store, Chain(store, genesis)
+
+
+def _voting_index(identity: Identity, validators: ValidatorSet) -> int | None:
+    """This node's place in the set, None for an observer.
+
+    Raises ConfigError `keys` when the registry names other keys than the folder holds: its votes would be void.
+    """
+    index = validators.index_of(identity.participant)
+    if index is None:
+        return None
+    member = validators.validators[index]
+    faults = []
+    if member.signing_key != identity.signing.public.hex():
+        faults.append(("keys/signing.json", "is not the key that genesis names for this validator"))
+    if identity.finality is None or member.finality_key != identity.finality.public.hex():
+        faults.append(("keys/finality.json", "is not the key that genesis names for this validator"))
+    if faults:
+        raise ConfigError("keys", faults)
+    return index
