@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from contracts.errors import ContractError
 from contracts.execution import ChainState, genesis_state
-from contracts.states import read_claim
+from contracts.states import ClaimState, read_case, read_claim
 from ledger.certificates import verify_finality
 from ledger.errors import LedgerError
 from node.audit.disclosure import ProgramRunner, check_disclosure
@@ -48,6 +48,7 @@ def verify_dossier(
     claim = read_claim(lambda key: replayed.current.get(key) or start.read(key), history.dossier.claim_id)
     if claim is None or claim.insurer != history.dossier.insurer:
         raise AuditFailure(8, "insurer", "the file names another insurer than the claim")
+    _check_heads(history, claim, replayed, start)
     disclosure = check_disclosure(history, replayed, start, run)
     header = history.dossier.anchor.header
     return Verification(
@@ -60,6 +61,18 @@ def verify_dossier(
         trace=disclosure.trace,
         results=disclosure.results,
     )
+
+
+def _check_heads(history: History, claim: ClaimState, replayed: Replayed, start: ChainState) -> None:
+    """Everything of the claim's life is shown to its end, not only the claim."""
+    case = read_case(lambda key: replayed.current.get(key) or start.read(key), claim.case_id)
+    needed = {f"case/{claim.case_id}", f"consent/{claim.consent_id}"}
+    needed |= {f"policy/{item.policy_id}" for item in claim.policies}
+    needed |= {f"payout/{item}" for item in claim.payouts}
+    needed |= {f"record/{item}" for item in case.records} if case else set()
+    missing = sorted(needed - {head.key for head in history.dossier.heads})
+    if missing:
+        raise AuditFailure(7, "missing_head", f"nothing proves that {missing[0]} is shown to its latest version")
 
 
 def _history_lines(history: History, replayed: Replayed) -> list[Check]:

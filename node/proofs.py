@@ -1,0 +1,87 @@
+"""The chain as a source of proofs: leaves, paths, headers and historic values at the last final head.
+
+Knows the chain and its store; must not know claims. Must always hold: everything is answered for one head, the last
+final block, which always has a certificate of its own. The log's inner hashes are kept in memory and follow the store.
+"""
+
+from ledger.blocks import Header, decode_block
+from ledger.certificates import Certificate, decode_certificate
+from ledger.mapproofs import MapProof
+from ledger.merkle import Log
+from ledger.state import Versioned, map_key
+from node.chain import Chain
+from node.errors import Unavailable
+
+
+class LogIndex:
+    """All leaves of the log with their positions. About 200 bytes a leaf; a paged form is for larger ledgers."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._height = 0
+        self._positions: dict[bytes, int] = {}
+        self.log = Log()
+
+    def follow(self) -> None:
+        """Take in the leaves of blocks that became final since the last call."""
+        for height in range(self._height + 1, self._chain.height + 1):
+            for leaf in self._chain.store.leaf_hashes(height):
+                self._positions[leaf] = len(self.log)
+                self.log.append(leaf)
+            self._height = height
+
+    def position(self, leaf: bytes) -> int:
+        """The index of a leaf hash. Raises KeyError for a leaf that is not in the log."""
+        return self._positions[leaf]
+
+
+class ChainSource:
+    """One head's answers, for building a dossier. Made and used without an await in between."""
+
+    def __init__(self, chain: Chain, index: LogIndex) -> None:
+        index.follow()
+        self._chain = chain
+        self._index = index
+        self._final = chain.final
+        if self._final.header is None:
+            raise Unavailable("nothing_final", "no block is final yet; try again in a moment")
+
+    @property
+    def genesis_hash(self) -> bytes:
+        return self._final.chain
+
+    @property
+    def head(self) -> tuple[Header, Certificate]:
+        encoded = self._chain.block_at(self._final.height).certificate
+        assert encoded is not None, "the last final block has its own certificate"
+        assert self._final.header is not None
+        return self._final.header, decode_certificate(encoded)
+
+    def read(self, key: str) -> Versioned | None:
+        return self._final.read(key)
+
+    def prove_key(self, key: str) -> MapProof:
+        return self._final.state_map.prove(map_key(key))
+
+    def leaf_index(self, leaf: bytes) -> int:
+        return self._index.position(leaf)
+
+    def leaf(self, index: int) -> bytes:
+        return self._chain.store.entry(index)
+
+    def leaf_path(self, index: int) -> list[bytes]:
+        return self._index.log.inclusion_proof(index, self._final.frontier.size)
+
+    def header(self, height: int) -> Header:
+        return self._chain.block_at(height).header
+
+    def header_leaf_index(self, height: int) -> int:
+        """The hash of header `height` is the first leaf of the block after it."""
+        return self._chain.store.spine(height + 1).first_leaf
+
+    def transaction(self, height: int, index: int) -> bytes:
+        return decode_block(self._chain.store.block(height)).transactions[index]
+
+    def value_written(self, height: int, key: str) -> bytes | None:
+        written = self._chain.store.changes(height).get(key)
+        return None if written is None else written.value
