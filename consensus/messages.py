@@ -62,6 +62,19 @@ class Payload(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type",
     digest: Hex32
 
 
+class WantProposalVote(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="want_proposal_vote"):
+    """R11: you voted for another block than the one proposed to me: show me the leader's signature on it."""
+
+    epoch: Count
+    view: Count
+
+
+class ProposalVote(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="proposal_vote"):
+    """R11: the leader's vote as I hold it. Evidence only; it is never counted."""
+
+    vote: Vote
+
+
 class AskPosition(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="ask_position"):
     """A9: before my first vote since I started: what is the last of mine that you hold?"""
 
@@ -78,7 +91,18 @@ class TellPosition(Struct, frozen=True, forbid_unknown_fields=True, tag_field="t
     certificate: Certificate | None
 
 
-Wire: TypeAlias = Proposal | VoteCast | Certified | WantCertificate | WantPayload | Payload | AskPosition | TellPosition
+Wire: TypeAlias = (
+    Proposal
+    | VoteCast
+    | Certified
+    | WantCertificate
+    | WantPayload
+    | Payload
+    | WantProposalVote
+    | ProposalVote
+    | AskPosition
+    | TellPosition
+)
 
 
 def max_message_bytes(config: Config) -> int:

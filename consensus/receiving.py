@@ -6,20 +6,23 @@ for views near the current one or proven by a quorum.
 """
 
 from consensus.certifying import count_vote
-from consensus.effects import Evidence, Serve
+from consensus.evidence import ask_for_twin, on_proposal_vote, on_proposal_vote_wanted, report_contradiction
 from consensus.messages import (
     AskPosition,
     Certified,
     Payload,
     Proposal,
+    ProposalVote,
     TellPosition,
     VoteCast,
     WantCertificate,
     WantPayload,
+    WantProposalVote,
     decode_message,
 )
 from consensus.outbox import Outbox
 from consensus.proposing import accept_proposal, learn_foreign
+from consensus.serving import on_certificate_wanted, on_payload_wanted
 from consensus.startup import on_position_asked, on_position_told
 from consensus.state import LOOKAHEAD, RETENTION, State
 from ledger.certificates import Vote, check_subject, verify_vote
@@ -41,11 +44,15 @@ def on_message(state: State, out: Outbox, sender: str, data: bytes) -> None:
         case Certified(certificate=certificate):
             heard = certificate.epoch == state.config.epoch and learn_foreign(state, out, sender, certificate)
         case WantCertificate():
-            heard = _on_certificate_wanted(state, out, sender, message)
+            heard = on_certificate_wanted(state, out, sender, message)
         case WantPayload(digest=digest):
-            heard = _on_payload_wanted(state, out, sender, bytes.fromhex(digest))
+            heard = on_payload_wanted(state, out, sender, bytes.fromhex(digest))
         case Payload(digest=digest):
             heard = _on_payload(state, out, sender, bytes.fromhex(digest), payload)
+        case WantProposalVote():
+            heard = on_proposal_vote_wanted(state, out, sender, message)
+        case ProposalVote(vote=vote):
+            heard = on_proposal_vote(state, out, sender, vote)
         case AskPosition():
             heard = on_position_asked(state, out, sender, message)
         case TellPosition():
@@ -108,27 +115,12 @@ def _take_vote(state: State, out: Outbox, sender: str, vote: Vote) -> bool:
         state.blame(out, sender, f"vote_{error.code}")
         return False
     if contradiction is not None:
-        _report_contradiction(state, out, contradiction, vote)
+        report_contradiction(state, out, contradiction, vote)
+    elif vote.kind == "notarize":
+        ask_for_twin(state, out, sender, vote)
     if vote.view > state.final_view:
         count_vote(state, out, vote)
     return True
-
-
-def _report_contradiction(state: State, out: Outbox, first: Vote, second: Vote) -> None:
-    """R11: keep the pair, if the first one verifies too (it may be an unchecked finalize share; B13)."""
-    view = state.at(first.view)
-    try:
-        verify_vote(first, state.config.validators, state.config.chain, state.config.scheme)
-    except InvalidCertificate as error:
-        view.tally.remove(first)
-        state.blame(out, state.ids[first.signer], f"vote_{error.code}")
-        return
-    if first.kind == second.kind == "notarize" and first.signer == state.leader(first.view):
-        view.equivocated = True
-    pair = (first.signer, second.kind)
-    if pair not in view.reported:
-        view.reported.add(pair)
-        out.reports.append(Evidence(state.ids[first.signer], first, second))
 
 
 def _help_laggard(state: State, out: Outbox, vote: Vote) -> None:
@@ -142,31 +134,6 @@ def _help_laggard(state: State, out: Outbox, vote: Vote) -> None:
     if certificate is not None and vote.signer != state.me:
         state.helped_at[vote.signer] = state.now
         out.send(state.ids[vote.signer], Certified(certificate))
-
-
-def _on_certificate_wanted(state: State, out: Outbox, sender: str, wanted: WantCertificate) -> bool:
-    """R10: the exact kind if it is here, else what is known of that view, else the highest finalization."""
-    if wanted.epoch != state.config.epoch:
-        return False
-    found = state.views.get(wanted.view)
-    certificate = None
-    if found is not None:
-        certificate = found.certificates.get(wanted.kind) or found.best_entry()
-    if certificate is None and wanted.view <= state.final_view:
-        certificate = state.finalized
-    if certificate is not None:
-        out.send(sender, Certified(certificate))
-    return True
-
-
-def _on_payload_wanted(state: State, out: Outbox, sender: str, digest: bytes) -> bool:
-    """R10c: block bytes from memory, or from the host's store when the block is below the floor."""
-    payload = state.find_payload(digest)
-    if payload is not None:
-        out.send(sender, Payload(digest.hex()), payload)
-    else:
-        out.sends.append(Serve(sender, digest))
-    return True
 
 
 def _on_payload(state: State, out: Outbox, sender: str, digest: bytes, payload: bytes) -> bool:

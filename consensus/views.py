@@ -48,6 +48,8 @@ class ViewState:
     own: dict[Kind, Vote] = field(default_factory=dict)
     reported: set[tuple[int, Kind]] = field(default_factory=set)
     """Signers whose contradictions were already reported, by kind."""
+    asked_twin: set[int] = field(default_factory=set)
+    """Voters for another block that were asked for the leader's signature on it (R11)."""
 
     def candidate(self, parent_view: int, digest: bytes) -> Candidate:
         """The candidate of this name, made when new."""

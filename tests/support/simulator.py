@@ -98,7 +98,7 @@ class Cluster:
     def post(self, sender: str, to: str | None, data: bytes) -> None:
         """Send to one or to all others, through the network's faults."""
         for name in [to] if to is not None else [v.id for v in self.validators.validators if v.id != sender]:
-            for delay in self.network.arrivals(sender, name):
+            for delay in self.network.arrivals(sender, name, data):
                 self.note("send", f"{sender} {name} {hashlib.sha256(data).hexdigest()[:8]}")
                 self.after(delay, lambda name=name: self._arrive(sender, name, data))  # type: ignore[misc]
 

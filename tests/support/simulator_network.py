@@ -1,7 +1,7 @@
 """The network of a simulation: seeded loss, delay, duplication, and cuts that tests set and lift."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 
@@ -15,10 +15,12 @@ class Network:
     delay: tuple[int, int] = (5, 25)
     cuts: set[tuple[str, str]] = field(default_factory=set)
     """Directed pairs (from, to) that carry nothing."""
+    drop: Callable[[str, str, bytes], bool] = lambda sender, to, data: False
+    """A test's own censor: whether to lose this message."""
 
-    def arrivals(self, sender: str, to: str) -> list[int]:
+    def arrivals(self, sender: str, to: str, data: bytes) -> list[int]:
         """Delays after which copies of one message arrive; none when it is lost."""
-        if (sender, to) in self.cuts or self.chance.random() < self.loss:
+        if (sender, to) in self.cuts or self.chance.random() < self.loss or self.drop(sender, to, data):
             return []
         copies = 2 if self.chance.random() < self.duplication else 1
         return [self.chance.randint(*self.delay) for _ in range(copies)]
@@ -36,4 +38,5 @@ class Network:
 
     def heal(self) -> None:
         self.cuts = set()
+        self.drop = lambda sender, to, data: False
         self.loss = self.duplication = 0.0

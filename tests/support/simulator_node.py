@@ -24,7 +24,7 @@ from consensus.effects import (
     Serve,
     SetTimer,
 )
-from consensus.inputs import Built, CaughtUp, Input, Message, PayloadExpected, Start, TimerFired, Verified
+from consensus.inputs import Built, Input, Message, PayloadExpected, Start, TimerFired, Verified
 from consensus.messages import Certified, Proposal, VoteCast, decode_message, encode_payload
 from consensus.types import Config, Ref, Verdict
 from ledger.crypto.hashing import tagged_hash
@@ -65,6 +65,8 @@ class Node:
         self.evidence: list[Evidence] = []
         self.blamed: list[Blame] = []
         self.crash_hook: Callable[[Effect], bool] = lambda effect: False
+        self.treason: Callable[[Node, str | None, bytes], list[tuple[str | None, bytes]]] | None = None
+        """What a traitor sends instead of what its core says."""
         self.build_ms, self.verify_ms = 2, 2
         self.verdict: Callable[[RequestVerify], Verified | None] = lambda request: None
         self.payloads: dict[bytes, bytes] = {}
@@ -119,15 +121,18 @@ class Node:
 
         self.cluster.at(self.cluster.now + delay, fire)
 
-    def perform(self, effect: Effect) -> None:
+    def perform(self, effect: Effect) -> None:  # noqa: C901 - one short case for each effect
         match effect:
             case Persist(records, guard):
                 self.disk.persist(records, guard)
             case Rewrite(records):
                 self.disk.rewrite(records)
-            case Send(to, data):
+            case Send(to, data) if self.treason is None:
                 self._check_words(data)
                 self.cluster.post(self.name, to, data)
+            case Send(to, data) if self.treason is not None:
+                for receiver, words in self.treason(self, to, data):
+                    self.cluster.post(self.name, receiver, words)
             case Serve(to, digest):
                 for block in self.disk.blocks:
                     if block.ref.digest == digest:
