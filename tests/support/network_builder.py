@@ -7,6 +7,7 @@ as a story and runs the same each time. Blocks are built, encoded, decoded and e
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct, structs, to_builtins
@@ -101,7 +102,7 @@ def make_hex(label: str, size: int = 32) -> str:
 
 @dataclass(frozen=True)
 class Member:
-    """A participant with its secrets. `spare` keys exist in genesis with other active heights."""
+    """A participant with its secrets and the signing key it uses."""
 
     id: str
     seed: bytes
@@ -128,7 +129,7 @@ class Customer:
 
 
 def make_member(member_id: str, key: int = 0) -> Member:
-    """The secrets of a member; `key` numbers its signing keys."""
+    """The secrets of a member; `key` numbers its signing keys, 0 is the one it normally signs with."""
     seed = make_bytes(f"signing {member_id} {key}")
     finality = bls.secret_key_from_seed(make_bytes(f"finality {member_id}"))
     return Member(member_id, seed, ed25519.key_id(ed25519.public_key(seed)), finality)
@@ -141,8 +142,9 @@ def make_signing_key(member: Member, from_height: int = 0, until_height: int | N
     )
 
 
+@lru_cache(maxsize=64)
 def make_participant(
-    member_id: str, *, keys: Sequence[SigningKey] | None = None, invoice_keys: Sequence[InvoiceKey] = ()
+    member_id: str, *, keys: tuple[SigningKey, ...] = (), invoice_keys: tuple[InvoiceKey, ...] = ()
 ) -> Participant:
     """A participant of the standard network."""
     member = make_member(member_id)
@@ -153,7 +155,7 @@ def make_participant(
         roles=MEMBERS[member_id],
         control_group=GROUPS.get(member_id, member_id),
         validator=member_id in VALIDATORS,
-        signing_keys=tuple(keys) if keys else (make_signing_key(member),),
+        signing_keys=keys or (make_signing_key(member),),
         finality_key=FinalityKey(
             public_key=bls.public_key(secret).hex(), possession=bls.prove_possession(secret).hex()
         ),
@@ -161,7 +163,7 @@ def make_participant(
         note_key=ed25519.public_key(make_bytes(f"note {member_id}")).hex(),
         transport_spki=make_hex(f"transport {member_id}"),
         endpoint=None,
-        invoice_keys=tuple(invoice_keys),
+        invoice_keys=invoice_keys,
     )
 
 
@@ -206,6 +208,12 @@ def make_genesis(
     )
 
 
+@lru_cache(maxsize=8)
+def start_chain(genesis_bytes: bytes, min_validators: int = 4) -> ChainState:
+    """`genesis_state`, once for the tests that share a genesis: proofs of possession take a while."""
+    return genesis_state(genesis_bytes, min_validators=min_validators)
+
+
 @dataclass
 class Network:
     """A running network. `store` is the final state by key; `blocks` are all executed blocks."""
@@ -215,7 +223,7 @@ class Network:
 
     def __post_init__(self) -> None:
         self.genesis_bytes = encode_genesis(self.genesis)
-        self.state: ChainState = genesis_state(self.genesis_bytes, min_validators=self.min_validators)
+        self.state: ChainState = start_chain(self.genesis_bytes, self.min_validators)
         self.members = {item.id: make_member(item.id) for item in self.genesis.participants}
         self.store: dict[str, Versioned] = {}
         self.recent: set[str] = set()
