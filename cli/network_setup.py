@@ -22,6 +22,7 @@ import msgspec
 
 from cli.errors import CliError
 from cli.network_config import NetworkConfig, ParticipantConfig
+from cli.node_options import OPERATOR_TOKEN
 from contracts.execution import genesis_state
 from contracts.genesis import (
     FinalityKey,
@@ -42,7 +43,7 @@ from node.identity import Identity, create_identity
 from node.machine.programs import read_program, standard_program
 
 GENESIS_NAME: Final = "genesis.json"
-OPERATOR_TOKEN: Final = "keys/operator.token"  # noqa: S105 - the name of a file
+
 STANDARD: Final = "standard"
 DAY_MS: Final = 86_400_000
 FREE_PORTS: Final = range(10_240, 32_000)

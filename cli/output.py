@@ -16,7 +16,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def json_option(command: F) -> F:
     """Decorator: the flag `--json`, handed to the command as `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
+    decorate: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    return decorate(command)
 
 
 def print_json(value: Any) -> None:
