@@ -30,14 +30,14 @@ class ProgramBundle:
         """All files as one text; line numbers are those of `place_of`."""
         return "".join(source for _, source in self.files)
 
-    def place_of(self, line: int) -> str:
-        """`file line n` for a line of `source`, counted from 1."""
+    def place_of(self, line: int) -> str | None:
+        """`file line n` for a line of `source`, counted from 1; None beyond the last file."""
         for name, source in self.files:
             length = source.count("\n")
             if line <= length:
                 return f"{name} line {line}"
             line -= length
-        return "beyond the last file"
+        return None
 
 
 def build_bundle(files: Mapping[str, str]) -> ProgramBundle:

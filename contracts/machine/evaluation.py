@@ -27,7 +27,7 @@ MAX_INTEGER: Final = 2**53 - 1
 MAX_DEPTH: Final = 32
 
 _FILE: Final = "program"
-_PLACE: Final = re.compile(r"--> program:(\d+):")
+_PLACES: Final = re.compile(r"(?:--> |\* )program:(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,9 @@ def _dialect() -> Any:
 
 
 def _place(bundle: ProgramBundle, text: str) -> str:
-    """Where an error arose, without what it says: that may quote the case."""
-    found = _PLACE.search(text)
-    return bundle.place_of(int(found.group(1))) if found else "an unknown place"
+    """The innermost place in the program that an error names, without what it says: that may quote the case."""
+    places = [bundle.place_of(int(line)) for line in _PLACES.findall(text)]
+    return next((place for place in reversed(places) if place is not None), "an unknown place")
 
 
 def _check_result(text: Any, limit: int) -> str:

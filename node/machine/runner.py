@@ -21,7 +21,7 @@ from contracts.machine.errors import MachineError, MachineLimit, ProgramFailed, 
 from contracts.machine.evaluation import Evaluation
 from node.machine.frames import EndOfWorker, OutOfTime, read_frame, write_frame
 from node.machine.limits import MachineLimits
-from node.machine.worker import ERROR, EXIT_MEMORY, EXPLAIN, LOAD, RESULT_LENGTH, RUN, Fault, Order
+from node.machine.worker import ERROR, EXIT_MEMORY, EXIT_PANIC, EXPLAIN, LOAD, RESULT_LENGTH, RUN, Fault, Order
 
 STOP_SECONDS: Final = 2.0
 """How long an idle worker may take to end once its pipe is closed."""
@@ -85,7 +85,11 @@ class MachineRunner:
         self._process = process = _start_worker()
         limits = self._limits
         order = Order(dict(self.bundle.files), limits.memory_bytes, limits.cpu_seconds, limits.steps)
-        loaded = self._exchange(process, LOAD, msgspec.json.encode(order), limits.load_seconds)
+        try:
+            loaded = self._exchange(process, LOAD, msgspec.json.encode(order), limits.load_seconds)
+        except MachineError:
+            self._stop(kill=True)
+            raise
         if loaded.decode("ascii") != self.hash:
             self._stop(kill=True)
             raise WorkerLost("worker", "the worker loaded another program than it was given")
@@ -115,6 +119,8 @@ class MachineRunner:
         code = process.returncode
         if code == -signal.SIGXCPU:
             return MachineLimit("time", f"more than {self._limits.cpu_seconds} seconds of CPU")
+        if code == EXIT_PANIC:
+            return ProgramFailed("interpreter", "the interpreter gave up on this run")
         if code is not None and (code < 0 or code == EXIT_MEMORY):
             return MachineLimit("memory", f"more than {self._limits.memory_bytes} bytes of memory")
         return WorkerLost("worker", f"the machine worker ended with code {code}")

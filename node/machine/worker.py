@@ -28,7 +28,11 @@ OK: Final = b"K"
 ERROR: Final = b"E"
 RESULT_LENGTH: Final = struct.Struct(">I")
 EXIT_MEMORY: Final = 77
-"""The process ended because an allocation of its own, not the program's, was refused."""
+"""The process ended because an allocation was refused, and it had time to say so."""
+EXIT_PANIC: Final = 78
+"""The interpreter gave up for another reason."""
+PANIC: Final = "PanicException"
+"""How a failed assertion inside the interpreter arrives; its class cannot be imported."""
 STDIN: Final = 0
 STDOUT: Final = 1
 
@@ -60,6 +64,10 @@ def main() -> None:
         return
     except MemoryError:
         sys.exit(EXIT_MEMORY)
+    except BaseException as error:
+        if type(error).__name__ != PANIC:
+            raise
+        sys.exit(EXIT_MEMORY if "memory" in str(error) else EXIT_PANIC)
 
 
 def _serve() -> None:
