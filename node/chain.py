@@ -52,6 +52,8 @@ class Chain:
         self._feed = Feed(self._load_block)
         self._outcomes = Outcomes()
         self._committing = False
+        self.commits = 0
+        """Database transactions since the start: one fsync each, besides checkpoints."""
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self.on_commit: list[Callable[[FinalBlock], None]] = []
         """Called in the event loop after each block is durable, in order of height."""
@@ -128,6 +130,7 @@ class Chain:
 
     async def _write(self, overlays: list[Overlay], records: list[FinalBlockRecord]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._writer, self.store.append, *records)
+        self.commits += 1
         for overlay, record in zip(overlays, records, strict=True):
             self._advance(overlay, record)
         self._prune()

@@ -7,7 +7,7 @@ live in one process; everything started here is stopped here; nothing reaches th
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -203,9 +203,24 @@ class Node:
             "state_root": self.chain.final.state_map.root.hex(),
             "peers": sorted(self.peers.connected()),
             "mempool": len(self.mempool),
+            "mempool_bytes": self.mempool.size_bytes,
             "validator": self.driver.is_voting,
             "halted": None if halted is None else halted.code,
             "clock_skew_ms": self.neighbours.skew_ms(),
+        }
+
+    def figures(self) -> dict[str, Any]:
+        """Counters of ordering since the start, for benches: times in seconds, fsync durations of the last ones."""
+        journal = self.driver.journal
+        return {
+            **asdict(self.driver.counters),
+            "height": self.chain.height,
+            "signatures_checked": self.signatures.checked,
+            "journal_bytes": journal.size_bytes if journal else 0,
+            "journal_syncs": journal.syncs if journal else 0,
+            "sync_times_s": list(journal.sync_times) if journal else [],
+            "store_commits": self.chain.commits,
+            "inbox_dropped": self.driver.inbox.dropped,
         }
 
     def _reasons(self) -> list[str]:

@@ -5,7 +5,10 @@ orderly stop, as a power cut would, apart from what the operating system already
 """
 
 import asyncio
+import contextlib
 import os
+import random
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -126,13 +129,19 @@ class TestNetwork:
     genesis: bytes
     names: list[str]
     identities: dict[str, Identity] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
 
 
-def build_network(root: Path, *, validators: int = 4, observers: int = 0, time_ms: int | None = None) -> TestNetwork:
-    """Keys and genesis for `validators` members that vote and `observers` that do not."""
+def build_network(
+    root: Path, *, validators: int = 4, observers: int = 0, time_ms: int | None = None, listen: bool = False
+) -> TestNetwork:
+    """Keys and genesis for `validators` members that vote and `observers` that do not; with `listen`, ports too."""
     names = [f"{ROLES[i % 4]}-{i}" for i in range(validators)] + [f"observer-{i}" for i in range(observers)]
     identities = {name: create_identity(root / name, name, validator=i < validators) for i, name in enumerate(names)}
-    members = sorted((_participant(identities[name], i, validators) for i, name in enumerate(names)), key=_by_id)
+    ports = free_ports(len(names)) if listen else [0] * len(names)
+    members = sorted(
+        (_participant(identities[name], i, validators, ports[i]) for i, name in enumerate(names)), key=_by_id
+    )
     genesis = Genesis(
         v=1,
         network=NETWORK,
@@ -142,14 +151,27 @@ def build_network(root: Path, *, validators: int = 4, observers: int = 0, time_m
         participants=tuple(members),
         programs=(),
     )
-    return TestNetwork(root, encode_genesis(genesis), names, identities)
+    return TestNetwork(root, encode_genesis(genesis), names, identities, dict(zip(names, ports, strict=True)))
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on, below the range from which outgoing connections take theirs."""
+    found: list[int] = []
+    with contextlib.ExitStack() as stack:
+        while len(found) < count:
+            probe = stack.enter_context(socket.socket())
+            port = random.randrange(10_240, 32_000)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+    return found
 
 
 def _by_id(member: Participant) -> str:
     return member.id
 
 
-def _participant(identity: Identity, index: int, validators: int) -> Participant:
+def _participant(identity: Identity, index: int, validators: int, port: int) -> Participant:
     finality = identity.finality
     return Participant(
         id=identity.participant,
@@ -163,7 +185,7 @@ def _participant(identity: Identity, index: int, validators: int) -> Participant
         envelope_key=identity.envelope.public.hex(),
         note_key=identity.note.public.hex(),
         transport_spki=spki_hash(certificate_der(identity.transport.certificate_pem)),
-        endpoint=None,
+        endpoint=f"127.0.0.1:{port}" if port else None,
         invoice_keys=(),
     )
 

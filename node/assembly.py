@@ -1,0 +1,123 @@
+"""Everything of one node's process, put together in one place and taken apart in the opposite order.
+
+Knows every part of the node by its constructor; holds no rule. Must always hold: handlers are registered before the
+links start, the links start before ordering, and the API opens last, so that nobody is answered by half a node.
+"""
+
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.execution import ChainState
+from contracts.genesis import MAX_GENESIS_BYTES, Genesis, decode_genesis, genesis_hash
+from contracts.states import read_participant
+from node.api.app import Api
+from node.api.server import serving
+from node.api.tokens import TOKEN_NAME, Tokens
+from node.clock import SystemClock
+from node.config import NodeConfig, load_config
+from node.errors import ConfigError, Unavailable
+from node.identity import Identity, load_identity
+from node.peers import Member, Peers
+from node.runtime import Node
+
+GENESIS_NAME = "genesis.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """What runs, and where it listens. `peer_address` is None for a node that only dials."""
+
+    node: Node
+    peers: Peers
+    api_url: str
+    peer_address: str | None
+
+
+@asynccontextmanager
+async def assembled(folder: Path, *, log: Any) -> AsyncIterator[Assembly]:
+    """Start the node of `folder`; it runs while the context lasts.
+
+    Raises ConfigError, KeyFileError, StoreError, GenesisError, PeerError `listen`, Unavailable `api_port`.
+    """
+    config = load_config(folder)
+    identity = load_identity(folder, config.participant)
+    genesis = read_genesis(folder)
+    peers = _build_peers(config, identity, decode_genesis(genesis), genesis_hash(genesis))
+    clock = SystemClock(config.clock.offset_ms)
+    async with AsyncExitStack() as stack:
+        node = Node(folder, config, identity, genesis, links=peers, clock=clock, log=log)
+        stack.push_async_callback(node.stop)
+        peers.set_members(members_of(node.chain.final))
+        await peers.start()
+        stack.push_async_callback(peers.stop)
+        await node.start()
+        api = Api(node, NoRoles(), Tokens(folder / (config.api.token_file or TOKEN_NAME)))
+        await stack.enter_async_context(api.running())
+        port = await stack.enter_async_context(serving(api.app, config.api.host, config.api.port))
+        api_url = f"http://{_host(config.api.host)}:{port}"
+        address = f"{config.peers.listen_host}:{peers.port}" if peers.port else None
+        yield Assembly(node, peers, api_url, address)
+
+
+class NoRoles:
+    """A participant without automatic roles on this node (`node.api.port.RolesPort`)."""
+
+    async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
+        """Raises Unavailable `no_role`."""
+        raise self._refusal()
+
+    async def commit_policies(self, policies: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+        """Raises Unavailable `no_role`."""
+        raise self._refusal()
+
+    async def decision(self, claim_id: str) -> Mapping[str, Any] | None:
+        """Nothing was decided here."""
+        return None
+
+    async def dossier(self, claim_id: str) -> bytes:
+        """Raises Unavailable `no_role`."""
+        raise self._refusal()
+
+    @staticmethod
+    def _refusal() -> Unavailable:
+        return Unavailable("no_role", "this node runs no role that does this")
+
+
+def read_genesis(folder: Path) -> bytes:
+    """The genesis document of the node's folder. Raises ConfigError `genesis`."""
+    path = folder / GENESIS_NAME
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError("genesis", [(str(path), f"not readable ({error.strerror})")]) from None
+    if len(data) > MAX_GENESIS_BYTES:
+        raise ConfigError("genesis", [(str(path), f"{len(data)} bytes, at most {MAX_GENESIS_BYTES}")])
+    return data
+
+
+def members_of(state: ChainState) -> list[Member]:
+    """Every participant as the links need it."""
+    found = ((member.id, read_participant(state.read, member.id)) for member in state.genesis.participants)
+    return [Member(name, known.transport_spki, known.endpoint) for name, known in found if known is not None]
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _build_peers(config: NodeConfig, identity: Identity, genesis: Genesis, chain: bytes) -> Peers:
+    peers = config.peers
+    return Peers(
+        me=identity.participant,
+        chain=chain,
+        tls=identity.transport,
+        members=[Member(item.id, item.transport_spki, item.endpoint) for item in genesis.participants],
+        listen=None if peers.edge else (peers.listen_host, peers.listen_port),
+        jitter=random.random,
+        addresses=peers.addresses,
+        proxy=peers.proxy,
+    )
