@@ -4,6 +4,7 @@ Knows the chain and its store; must not know claims. Must always hold: everythin
 final block, which always has a certificate of its own. The log's inner hashes are kept in memory and follow the store.
 """
 
+from contracts.genesis import encode_genesis
 from ledger.blocks import Header, decode_block
 from ledger.certificates import Certificate, decode_certificate
 from ledger.mapproofs import MapProof
@@ -47,8 +48,8 @@ class ChainSource:
             raise Unavailable("nothing_final", "no block is final yet; try again in a moment")
 
     @property
-    def genesis_hash(self) -> bytes:
-        return self._final.chain
+    def genesis_bytes(self) -> bytes:
+        return encode_genesis(self._final.genesis)
 
     @property
     def head(self) -> tuple[Header, Certificate]:

@@ -37,7 +37,7 @@ class LedgerSource(Protocol):
     """What the builder asks of a node. All answers are of final state at one head."""
 
     @property
-    def genesis_hash(self) -> bytes: ...
+    def genesis_bytes(self) -> bytes: ...
     @property
     def head(self) -> tuple[Header, Certificate]: ...
     def read(self, key: str) -> Versioned | None: ...
@@ -84,7 +84,7 @@ def build_dossier(source: LedgerSource, claim_id: str, material: Material) -> Do
     return Dossier(
         v=1,
         kind="claim-dossier",
-        genesis_hash=source.genesis_hash.hex(),
+        genesis=decode(source.genesis_bytes),
         claim_id=claim_id,
         insurer=claim.insurer,
         anchor=Anchor(header=header, certificate=certificate),

@@ -1,4 +1,4 @@
-"""The dossier: one canonical-JSON file with the life of one claim, self-contained but for the genesis.
+"""The dossier: one canonical-JSON file with the life of one claim, self-contained but for the trust in its genesis.
 
 Every byte is bound to something: hashes lead to the anchor header, whose finality certificate leads to the validator
 set of the genesis; openings and documents lead to commitments inside proved transactions. Nothing here may be left
@@ -99,11 +99,11 @@ class PaymentOpening(_Part, frozen=True, forbid_unknown_fields=True):
 
 
 class Dossier(_Part, frozen=True, forbid_unknown_fields=True):
-    """The whole file. `insurer` is whose claim it is."""
+    """The whole file. `insurer` is whose claim it is; the embedded genesis is no reason to trust."""
 
     v: Literal[1]
     kind: Literal["claim-dossier"]
-    genesis_hash: Hex32
+    genesis: dict[str, Any]
     claim_id: Hex32
     insurer: OrgId
     anchor: Anchor
@@ -116,6 +116,11 @@ class Dossier(_Part, frozen=True, forbid_unknown_fields=True):
     payee: dict[str, Any] | None
     policies: Annotated[tuple[PolicyOpening, ...], Meta(max_length=64)]
     payments: Annotated[tuple[PaymentOpening, ...], Meta(max_length=64)]
+
+
+def embedded_genesis(dossier: Dossier) -> bytes:
+    """The canonical bytes of the genesis inside the file."""
+    return encode(dossier.genesis)
 
 
 def decode_dossier(data: bytes) -> Dossier:

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from contracts.execution import ChainState
+from contracts.genesis import genesis_hash
 from contracts.membership import validator_set
 from contracts.states import read_key
 from ledger.blocks import Header, header_hash
@@ -21,7 +22,7 @@ from ledger.mapproofs import verify_map_proof
 from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.state import Entry, Versioned, Write, map_key, map_value
 from ledger.transactions import KeyResolver, SignedTransaction, decode_transaction, verify_transaction
-from node.audit.dossier import Dossier, Path, ProvedEntry, decode_dossier
+from node.audit.dossier import Dossier, Path, ProvedEntry, decode_dossier, embedded_genesis
 from node.audit.report import AuditFailure
 
 FinalityCheck = Callable[[Certificate, bytes, ValidatorSet, bytes], None]
@@ -61,10 +62,9 @@ def _guard(number: int, step: Callable[[], Any]) -> Any:
 
 
 def _check_network(dossier: Dossier, chain: bytes, network: str) -> None:
-    if dossier.genesis_hash != chain.hex():
-        raise AuditFailure(
-            2, "other_genesis", f"the file names genesis {dossier.genesis_hash}, trusted is {chain.hex()}"
-        )
+    named = genesis_hash(embedded_genesis(dossier))
+    if named != chain:
+        raise AuditFailure(2, "other_genesis", f"the file's genesis is {named.hex()}, trusted is {chain.hex()}")
     if dossier.anchor.header.network != network:
         raise AuditFailure(2, "other_network", f"the anchor is of network {dossier.anchor.header.network}")
 

@@ -80,7 +80,7 @@ def _history_lines(history: History, replayed: Replayed) -> list[Check]:
     signers = bin(int(dossier.anchor.certificate.signers, 16)).count("1")
     details = {
         1: f"version {dossier.v}",
-        2: f"genesis {dossier.genesis_hash[:16]}",
+        2: f"genesis {history.chain.hex()[:16]}",
         3: f"height {dossier.anchor.header.height}, {signers} validators",
         4: f"{len(dossier.headers)} headers",
         5: f"{len(dossier.entries)} entries",

@@ -20,8 +20,8 @@ class MemorySource:
         self._log = Log(self._hashes)
 
     @property
-    def genesis_hash(self) -> bytes:
-        return self._network.state.chain
+    def genesis_bytes(self) -> bytes:
+        return self._network.genesis_bytes
 
     @property
     def head(self) -> tuple[Header, Certificate]:
