@@ -80,13 +80,16 @@ def answer_file(name: str, answer: Answer, *, as_json: bool) -> Any:
 
 
 def answer_lines(name: str, answer: Answer) -> None:
-    """The answer of each line on a line of its own, in order; an error object where a line cannot be used."""
+    """The answer of each line on a line of its own, in order; an error object where a line cannot be used.
+
+    Each answer is out before the next line is read: the other end may wait for it.
+    """
     out = sys.stdout.buffer
     with open_document(name) as stream, _progress(stream) as advance:
         for line in _read_lines(stream):
             out.write(_encode(_answer_line(line, answer)) + b"\n")
+            out.flush()
             advance(len(line))
-    out.flush()
 
 
 def _answer_line(line: bytes, answer: Answer) -> Any:

@@ -126,7 +126,7 @@ class _Linter:
     def _module_level(self, statement: ast.stmt, index: int) -> Iterator[_Found]:
         """Only functions and constants: loading a program runs nothing."""
         if isinstance(statement, ast.FunctionDef):
-            yield from _function_faults(statement)
+            yield from _function_faults(statement, _FUNCTIONS | self._functions)
         elif isinstance(statement, ast.Assign):
             is_constant = all(isinstance(node, _LITERALS) for node in ast.walk(statement.value))
             if not is_constant or len(statement.targets) != 1 or not isinstance(statement.targets[0], ast.Name):
@@ -194,7 +194,7 @@ def _constant_faults(node: ast.Constant) -> Iterator[_Found]:
         yield node.lineno, "literal", "a whole number beyond 2^53-1"
 
 
-def _function_faults(function: ast.FunctionDef) -> Iterator[_Found]:
+def _function_faults(function: ast.FunctionDef, taken: frozenset[str]) -> Iterator[_Found]:
     arguments = function.args
     plain = not (arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs)
     typed = function.returns is not None or any(argument.annotation is not None for argument in arguments.args)
@@ -202,7 +202,7 @@ def _function_faults(function: ast.FunctionDef) -> Iterator[_Found]:
         yield function.lineno, "syntax", "a function has plain parameters: no `*`, types, defaults or decorators"
     yield from _binding_faults(function.name, function.lineno, function.name in _FUNCTIONS)
     for argument in arguments.args:
-        yield from _binding_faults(argument.arg, argument.lineno, argument.arg in _FUNCTIONS)
+        yield from _binding_faults(argument.arg, argument.lineno, argument.arg in taken)
 
 
 def _binding_faults(name: str, line: int, known: bool) -> Iterator[_Found]:

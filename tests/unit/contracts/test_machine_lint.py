@@ -110,6 +110,7 @@ MODULE_LEVEL = [
     ("X = 1\nX = 2", "name"),
     ("def mul(a, b):\n    return a", "name"),
     ("def f(len):\n    return len", "name"),
+    ("def f(g):\n    return g\ndef g(a):\n    return a", "name"),
     ("def f(*args):\n    return args", "syntax"),
     ("def f(**more):\n    return more", "syntax"),
     ("def f(a, /):\n    return a", "syntax"),
