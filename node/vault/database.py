@@ -63,6 +63,7 @@ work = sa.Table(
     sa.Column("agent", sa.String(16), primary_key=True),
     sa.Column("subject", sa.String(100), primary_key=True),
     sa.Column("open", sa.Boolean, nullable=False),
+    sa.Column("woken", sa.Integer, nullable=False),
     sa.Column("due_ms", sa.BigInteger, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("code", sa.String(64), nullable=False),

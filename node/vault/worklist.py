@@ -22,13 +22,17 @@ LONGEST_RETRY_MS = 300_000
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """One open piece of work of one agent. `code` says what it waits for, `attempts` how often it was put off."""
+    """One open piece of work of one agent. `code` says what it waits for, `attempts` how often it was put off.
+
+    `woken` counts the causes so far: what came in while the item was worked on must not be put off with it.
+    """
 
     agent: str
     subject: str
     due_ms: int
     attempts: int
     code: str
+    woken: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,8 @@ class Worklist:
 
     def wake(self, agent: str, subject: str) -> None:
         """There is something to do for `subject`: new or known, it is due now."""
-        row = {"agent": agent, "subject": subject, "open": True, "due_ms": 0, "attempts": 0, "code": "new"}
-        again = {"open": True, "due_ms": 0, "attempts": 0}
+        row = {"agent": agent, "subject": subject, "open": True, "due_ms": 0, "attempts": 0, "code": "new", "woken": 1}
+        again = {"open": True, "due_ms": 0, "attempts": 0, "woken": db.work.c.woken + 1}
         with self._db.transaction() as tx:
             tx.execute(insert(db.work).values(row).on_conflict_do_update(["agent", "subject"], set_=again))
 
@@ -63,7 +67,7 @@ class Worklist:
         """As `wake`, for work that is open already; unknown or finished work stays so."""
         rows = sa.and_(_is(agent, subject), db.work.c.open)
         with self._db.transaction() as tx:
-            tx.execute(sa.update(db.work).where(rows).values(due_ms=0))
+            tx.execute(sa.update(db.work).where(rows).values(due_ms=0, woken=db.work.c.woken + 1))
 
     def wake_all(self, agent: str) -> None:
         """After a start: everything open is due."""
@@ -93,12 +97,12 @@ class Worklist:
         wait = min(LONGEST_RETRY_MS, FIRST_RETRY_MS << min(item.attempts, 20))
         values = {"due_ms": self._now_ms() + wait, "attempts": item.attempts + 1, "code": code}
         with self._db.transaction() as tx:
-            tx.execute(sa.update(db.work).where(_is(item.agent, item.subject)).values(**values))
+            tx.execute(sa.update(db.work).where(_unchanged(item)).values(**values))
 
     def finish(self, item: WorkItem, code: str) -> None:
         """Nothing is left to do for this subject."""
         with self._db.transaction() as tx:
-            tx.execute(sa.update(db.work).where(_is(item.agent, item.subject)).values(open=False, code=code))
+            tx.execute(sa.update(db.work).where(_unchanged(item)).values(open=False, code=code))
 
     def item(self, agent: str, subject: str) -> WorkItem | None:
         with self._db.transaction() as tx:
@@ -165,6 +169,13 @@ class Worklist:
             statement = insert(db.listing).values(row)
             tx.execute(statement.on_conflict_do_update(["agent", "subject"], set_={"status": status}))
 
+    def listed_one(self, agent: str, subject: str) -> tuple[int, str, str] | None:
+        """(position, subject, status) of one subject, None if it is not listed."""
+        query = sa.select(db.listing).where(db.listing.c.agent == agent, db.listing.c.subject == subject)
+        with self._db.transaction() as tx:
+            row = tx.execute(query).first()
+        return (row.position, row.subject, row.status) if row else None
+
     def listed(
         self, agent: str, *, statuses: Iterable[str] = (), after: int = 0, limit: int = 100
     ) -> tuple[tuple[int, str, str], ...]:
@@ -182,5 +193,9 @@ def _is(agent: str, subject: str) -> sa.ColumnElement[bool]:
     return sa.and_(db.work.c.agent == agent, db.work.c.subject == subject)
 
 
+def _unchanged(item: WorkItem) -> sa.ColumnElement[bool]:
+    return sa.and_(_is(item.agent, item.subject), db.work.c.woken == item.woken)
+
+
 def _work(row: Any) -> WorkItem:
-    return WorkItem(row.agent, row.subject, row.due_ms, row.attempts, row.code)
+    return WorkItem(row.agent, row.subject, row.due_ms, row.attempts, row.code, row.woken)

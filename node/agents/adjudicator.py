@@ -1,0 +1,236 @@
+"""The co-adjudicator's agent (a TPA, a commission, an auditor): opens everything, runs again, signs or refuses.
+
+Knows what a signature attests (protocol rule 5); the checks themselves are `node.cases.checking`. Subjects are claim
+ids. Must always hold: a statement is signed only after its own re-run, a refusal names its code, and an answer covers
+exactly the statements that were asked about.
+"""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final
+
+import structlog
+
+from contracts.commitments import commit
+from contracts.machine.errors import MachineError
+from contracts.receipts import Event
+from contracts.statements import statement_message
+from contracts.states import ClaimState, read_claim, read_payout
+from ledger.crypto import ed25519
+from ledger.crypto.envelopes import recipient_key_id
+from ledger.errors import EnvelopeError
+from ledger.transactions import endorsement_message
+from node.agents.agent import Agent, Step, done, wait
+from node.agents.facts import NotYet, read_facts
+from node.agents.mail import post, seal_parcel
+from node.agents.paying import FINISHED, close_core_hash, net_of
+from node.cases.checking import LedgerFacts, Mismatch, Package, check_delivery, check_inputs, check_outputs
+from node.cases.errors import CaseError
+from node.cases.packages import read_package
+from node.cases.rerun import rerun
+from node.vault import StoredParcel
+from node.vault.worklist import WorkItem
+
+PATIENCE: Final = 6
+"""Times an answer is put off because this node's blocks or parcels are behind; then it is a refusal."""
+LATE: Final = frozenset({"DELIVERY_UNREADABLE", "ACCOUNT_VERSION", "POOL_VERSION", "no_claim", "not_complete"})
+"""Faults that may heal by themselves within a minute."""
+_log = structlog.get_logger()
+
+
+class AdjudicatorAgent(Agent):
+    """Co-signs statements and endorses closes."""
+
+    name: ClassVar[str] = "adjudicator"
+
+    def interests(self, event: Event) -> Iterable[str]:
+        return ()
+
+    def arrivals(self, parcel: StoredParcel) -> Iterable[str]:
+        return (parcel.subject,) if parcel.kind in ("adjudication", "closing") else ()
+
+    async def step(self, item: WorkItem) -> Step:
+        claim_id = item.subject
+        claim = read_claim(self.ports.ledger.final.read, claim_id)
+        if claim is None:
+            return wait("no_claim")
+        if claim.status == "DECIDED":
+            return self._answer_closing(claim_id, claim)
+        if claim.status == "CLOSED":
+            return done("closed")
+        return await self._answer_package(item, claim)
+
+    def list_requests(self, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+        """Requests answered by this node: {position, claim_id, status}; status `signed` or `refused`."""
+        rows = self.vault.work.listed(self.name, after=after, limit=limit)
+        return [
+            {"position": place, "claim_id": claim, "status": status, "codes": self.refusals(claim)}
+            for place, claim, status in rows
+        ]
+
+    def refusals(self, claim_id: str) -> list[str]:
+        """The codes of the latest refusal about a claim; empty if it was signed."""
+        kept = self.vault.get_secret(f"answered/{claim_id}")
+        return list(kept["codes"]) if kept else []
+
+    def signed_package(self, claim_id: str) -> Package | None:
+        """The package that this node signed for, with every opening."""
+        kept = self.vault.get_secret(f"signed/{claim_id}")
+        return read_package(kept)[0] if kept else None
+
+    # --- statements
+
+    async def _answer_package(self, item: WorkItem, claim: ClaimState) -> Step:
+        found = self._latest("adjudication", item.subject, claim.insurer)
+        if found is None:
+            return done("nothing_asked")
+        parcel, content = found
+        answered = self.vault.get_secret(f"answered/{item.subject}")
+        if answered is not None and answered["digest"] == parcel.digest:
+            return done("answered")
+        try:
+            package, height = read_package(content)
+            if height > self.ports.ledger.final.height:
+                return wait("BLOCKS_BEHIND")
+            await self._check(item.subject, package)
+        except (Mismatch, CaseError, MachineError, NotYet) as error:
+            if error.code in LATE and item.attempts < PATIENCE:
+                return wait(error.code)
+            return self._refuse(item.subject, claim, parcel, content, error.code)
+        return self._sign(item.subject, claim, parcel, content, package)
+
+    async def _check(self, claim_id: str, package: Package) -> None:
+        """Everything that signing attests. Raises Mismatch, CaseError, MachineError, NotYet."""
+        facts = read_facts(self.ports, claim_id)
+        if not facts.consent.grants(self.ports.me, "co-adjudicate"):
+            raise Mismatch("NOT_GRANTED", "the customer's consent does not name this node for co-adjudication")
+        check_inputs(facts, package)
+        source = self._source(package)
+        case, adjudication, uses = await rerun(package, lambda case: self.ports.machine.explain(source, case))
+        check_outputs(facts, package, case, adjudication, uses)
+        for item in package.policies:
+            digest, decision = self._decision(facts, item.policy_id, item.statement.delivered)
+            check_delivery(facts, item, digest, decision)
+
+    def _source(self, package: Package) -> str:
+        named = {item.statement.contract_hash for item in package.policies}
+        if len(named) != 1:
+            raise CaseError("PROGRAMS_DIFFER", "the policies of this claim are decided by different programs")
+        wanted = named.pop()
+        for program in self.ports.ledger.final.genesis.programs:
+            if program.contract_hash == wanted:
+                return program.source
+        raise CaseError("PROGRAM_UNKNOWN", "the statement's claim program is not on this network")
+
+    def _decision(self, facts: LedgerFacts, policy_id: str, delivered: Iterable[Any]) -> tuple[str, Any]:
+        """(digest, content) of the customer's ciphertext, as this node opened it."""
+        named = {item.ciphertext_digest for item in delivered if item.to == facts.consent.mailbox_key}
+        if not named:
+            raise Mismatch("DELIVERY_MISSING", f"policy {policy_id}: nothing for the customer's mailbox")
+        for parcel in self.vault.parcels("decision", facts.claim_id, sender=facts.claim.insurer):
+            if parcel.digest in named:
+                self._check_addressed(parcel, facts.consent.mailbox_key)
+                return parcel.digest, self.vault.open_parcel(parcel, self.ports.keys.envelope.secret)
+        raise Mismatch("DELIVERY_UNREADABLE", f"policy {policy_id}: the delivered ciphertext has not arrived here")
+
+    def _check_addressed(self, parcel: StoredParcel, mailbox_key: str) -> None:
+        wanted = recipient_key_id(bytes.fromhex(mailbox_key))
+        try:
+            recipients = self.vault.envelope(parcel.digest).header.recipients
+        except EnvelopeError as error:
+            raise Mismatch("DELIVERY_MISMATCH", error.code) from None
+        if all(item.key_id != wanted for item in recipients):
+            raise Mismatch("DELIVERY_MISMATCH", "the ciphertext is not addressed to the customer's mailbox key")
+
+    def _sign(self, claim_id: str, claim: ClaimState, parcel: StoredParcel, content: Any, package: Package) -> Step:
+        keys = self.ports.keys
+        signatures = {
+            item.policy_id: ed25519.sign(keys.signing.secret, statement_message(item.statement)).hex()
+            for item in package.policies
+        }
+        with self.vault.transaction():
+            self.vault.put_secret(f"signed/{claim_id}", content)
+            self._answer(claim_id, claim, parcel, _digests(package), signatures, [])
+        return done("signed")
+
+    def _refuse(self, claim_id: str, claim: ClaimState, parcel: StoredParcel, content: Any, code: str) -> Step:
+        """Refusing needs the statements' digests only; an unreadable package is answered for none."""
+        _log.warning("adjudication.refused", claim=claim_id, code=code)
+        try:
+            digests = _digests(read_package(content)[0])
+        except Mismatch:
+            digests = {}
+        with self.vault.transaction():
+            self._answer(claim_id, claim, parcel, digests, {}, [code])
+        return done(code)
+
+    def _answer(
+        self,
+        claim_id: str,
+        claim: ClaimState,
+        parcel: StoredParcel,
+        statements: dict[str, str],
+        signatures: dict[str, str],
+        codes: list[str],
+    ) -> None:
+        content = {
+            "claim_id": claim_id,
+            "key_id": self.ports.keys.key_id,
+            "statements": statements,
+            "signatures": signatures,
+            "codes": codes,
+        }
+        envelope = seal_parcel(self.ports, "signatures", claim_id, content, [claim.insurer])
+        post(self.ports, "signatures", claim_id, claim.case_id, envelope, [claim.insurer])
+        self.vault.put_secret(f"answered/{claim_id}", {"digest": parcel.digest, "codes": codes})
+        self.vault.work.list_as(self.name, claim_id, "refused" if codes else "signed")
+
+    # --- closing
+
+    def _answer_closing(self, claim_id: str, claim: ClaimState) -> Step:
+        """Endorse that nothing was due, if the results that this node signed say so."""
+        found = self._latest("closing", claim_id, claim.insurer)
+        if found is None:
+            return done("decided")
+        parcel, asked = found
+        answered = self.vault.get_secret(f"closed/{claim_id}")
+        if answered == parcel.digest:
+            return done("answered")
+        code = self._closing_fault(claim_id, claim)
+        core_hash = close_core_hash(
+            self.ports.network, claim.insurer, claim_id, str(asked["nonce"]), int(asked["expires_ms"])
+        )
+        keys = self.ports.keys
+        message = endorsement_message(bytes.fromhex(core_hash), keys.participant, keys.key_id)
+        signature = ed25519.sign(keys.signing.secret, message).hex() if code is None else ""
+        content = {"core_hash": core_hash, "key_id": keys.key_id, "signature": signature, "code": code or "ok"}
+        envelope = seal_parcel(self.ports, "closure", claim_id, content, [claim.insurer])
+        with self.vault.transaction():
+            post(self.ports, "closure", claim_id, claim.case_id, envelope, [claim.insurer])
+            self.vault.put_secret(f"closed/{claim_id}", parcel.digest)
+        return done("endorsed" if code is None else code)
+
+    def _closing_fault(self, claim_id: str, claim: ClaimState) -> str | None:
+        """Why a close without payment is not endorsed; None if nothing was due under every unpaid payout."""
+        package = self.signed_package(claim_id)
+        if package is None:
+            return "NOT_SIGNED_HERE"
+        by_policy = {item.policy_id: item for item in package.policies}
+        for payout_id in claim.payouts:
+            payout = read_payout(self.ports.ledger.final.read, payout_id)
+            if payout is None or payout.status in FINISHED:
+                continue
+            item = by_policy.get(payout.policy_id)
+            if item is None or commit("result", item.result) != payout.result_commit:
+                return "RESULT_COMMIT"
+            if net_of(item) > 0:
+                return "PAYOUT_DUE"
+        return None
+
+    def _latest(self, kind: str, claim_id: str, insurer: str) -> tuple[StoredParcel, Any] | None:
+        for parcel in self.vault.parcels(kind, claim_id, sender=insurer):
+            return parcel, self.vault.open_parcel(parcel, self.ports.keys.envelope.secret)
+        return None
+
+
+def _digests(package: Package) -> dict[str, str]:
+    return {item.policy_id: statement_message(item.statement).hex() for item in package.policies}

@@ -1,0 +1,134 @@
+"""The frame of every agent: take work from final blocks, do what is due, put off what must wait. No memory.
+
+Knows events, work items and the cursor. Must not know any role. Must always hold: what is to be done follows from
+final state and the vault alone, so an agent that is killed anywhere and made anew goes on where it was; one subject
+at a time is stepped, and a step that fails is put off, never lost.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import structlog
+
+from contracts.machine.errors import MachineError
+from contracts.receipts import Event
+from ledger.errors import LedgerError
+from node.agents.ports import Ports
+from node.agents.submitting import Submitter
+from node.errors import NodeError
+from node.outcomes import FinalBlock
+from node.vault import StoredParcel
+from node.vault.worklist import WorkItem
+
+MAX_STEPS: Final = 16
+"""Steps of one subject in one round: more than any subject has in its whole life."""
+ROUND: Final = 200
+"""Subjects taken up in one round; the rest is due in the next."""
+CATCH_UP: Final = 50
+"""Blocks observed in one go, so that a node that was away for long still answers its peers meanwhile."""
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step came to: `again` (look at once), `wait` (for an event, or a while), `done`. `code` says why."""
+
+    kind: str
+    code: str
+
+
+AGAIN: Final = Step("again", "again")
+
+
+def wait(code: str) -> Step:
+    """Nothing to do until something happens; `code` names what."""
+    return Step("wait", code)
+
+
+def done(code: str) -> Step:
+    """Nothing is left to do."""
+    return Step("done", code)
+
+
+class Agent:
+    """Base of the roles. Subclasses give `name`, `interests` and `step`."""
+
+    name: ClassVar[str] = ""
+
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
+        self.vault = ports.vault
+        self.submitter = Submitter(ports)
+
+    def interests(self, event: Event) -> Iterable[str]:
+        """Subjects of this agent that an event concerns."""
+        raise NotImplementedError
+
+    def arrivals(self, parcel: StoredParcel) -> Iterable[str]:
+        """Subjects of this agent that a parcel concerns; new ones begin."""
+        raise NotImplementedError
+
+    async def step(self, item: WorkItem) -> Step:
+        """One move of one subject. Raises nothing for what can be waited for."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """After the node started: whatever is open is looked at."""
+        self.vault.work.wake_all(self.name)
+
+    def observe(self, block: FinalBlock) -> None:
+        """Take the work that a final block brings; the cursor moves with it."""
+        with self.vault.transaction():
+            for receipt in block.receipts:
+                for result in receipt.results:
+                    for event in result.events:
+                        self._take(event, block)
+            self.vault.work.move_cursor(self.name, block.height)
+
+    def receive(self, parcel: StoredParcel) -> None:
+        """Take the work that a parcel brings, before the parcel is acknowledged."""
+        for subject in self.arrivals(parcel):
+            self.vault.work.wake(self.name, subject)
+
+    def catch_up(self) -> int:
+        """Observe final blocks that were not seen yet, up to CATCH_UP. Returns how many."""
+        height = self.vault.work.cursor(self.name)
+        last = min(self.ports.ledger.final.height, height + CATCH_UP)
+        for number in range(height + 1, last + 1):
+            self.observe(self.ports.ledger.block_at(number))
+        return last - height
+
+    async def reconcile(self) -> int:
+        """Step everything that is due. Returns the number of steps that moved something."""
+        moved = 0
+        for item in self.vault.work.due(self.name, ROUND):
+            moved += await self._work_on(item)
+        return moved
+
+    def _take(self, event: Event, block: FinalBlock) -> None:
+        subjects = tuple(self.interests(event))
+        for subject in subjects:
+            self.vault.work.wake(self.name, subject)
+        if subjects:
+            self.vault.work.note(event.subject, event.topic, block.height, block.header.time_ms)
+
+    async def _work_on(self, item: WorkItem) -> int:
+        for moved in range(MAX_STEPS):
+            step = await self._step_safely(item)
+            if step.kind == "done":
+                self.vault.work.finish(item, step.code)
+                return moved + 1
+            if step.kind == "wait":
+                self.vault.work.put_off(item, step.code)
+                return moved
+        self.vault.work.put_off(item, "too_many_steps")
+        return MAX_STEPS
+
+    async def _step_safely(self, item: WorkItem) -> Step:
+        """What goes wrong with one subject must not stop the others; the code says what, never about whom."""
+        try:
+            return await self.step(item)
+        except (NodeError, LedgerError, MachineError) as error:
+            _log.warning("agent.put_off", agent=self.name, subject=item.subject, code=error.code)
+            return wait(error.code)

@@ -1,0 +1,64 @@
+"""What final state says about one claim, read in one place for the insurer and its co-adjudicators."""
+
+from contracts.identifiers import derive_pool_id
+from contracts.states import (
+    ClaimState,
+    read_account,
+    read_case,
+    read_claim,
+    read_consent,
+    read_policy,
+    read_pool,
+    read_record,
+)
+from node.agents.ports import Ports
+from node.cases.checking import LedgerFacts
+from node.errors import NodeError
+
+
+class NotYet(NodeError):
+    """This node's final state does not hold what is needed: `no_claim`, `not_complete`. Later blocks may."""
+
+
+def require_claim(ports: Ports, claim_id: str) -> ClaimState:
+    """The claim. Raises NotYet `no_claim`."""
+    claim = read_claim(ports.ledger.final.read, claim_id)
+    if claim is None:
+        raise NotYet("no_claim", f"no claim {claim_id} in final state")
+    return claim
+
+
+def read_facts(ports: Ports, claim_id: str) -> LedgerFacts:
+    """Everything the ledger says about a claim whose evidence is complete. Raises NotYet."""
+    final = ports.ledger.final
+    read = final.read
+    claim = require_claim(ports, claim_id)
+    consent, case = read_consent(read, claim.consent_id), read_case(read, claim.case_id)
+    pool = read_pool(read, derive_pool_id(claim.case_id))
+    if consent is None or case is None or pool is None or case.evidence_root is None:
+        raise NotYet("not_complete", f"the evidence of claim {claim_id} is not complete")
+    policies = {item.policy_id: read_policy(read, item.policy_id) for item in claim.policies}
+    accounts = {item.account_id: read_account(read, item.account_id) for item in claim.policies}
+    records = {record_id: read_record(read, record_id) for record_id in case.records}
+    return LedgerFacts(
+        network=final.genesis.network,
+        time_ms=final.time_ms,
+        claim_id=claim_id,
+        claim=claim,
+        consent=consent,
+        case=case,
+        pool=pool,
+        policies={name: state for name, state in policies.items() if state is not None},
+        accounts={name: state for name, state in accounts.items() if state is not None},
+        records={name: state for name, state in records.items() if state is not None},
+    )
+
+
+def is_stopped(ports: Ports, claim: ClaimState) -> str | None:
+    """`CONSENT_REVOKED` or `CONSENT_EXPIRED` if an undecided claim can go no further."""
+    consent = read_consent(ports.ledger.final.read, claim.consent_id)
+    if consent is None or claim.decided_ms is not None:
+        return None
+    if consent.revoked_ms is not None:
+        return "CONSENT_REVOKED"
+    return "CONSENT_EXPIRED" if ports.ledger.final.time_ms >= consent.exp_ms else None

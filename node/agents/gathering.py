@@ -1,0 +1,106 @@
+"""What the insurer needs for one adjudication, gathered from the vault: evidence, pool, payee, policies.
+
+Knows the kinds of parcels and their senders. Must not know the claim program. Must always hold: nothing is used whose
+commitment is not the one on the ledger; what is missing is asked for, and named.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.commitments import commit
+from contracts.errors import InputError
+from contracts.states import RecordState
+from ledger.errors import DecodeError
+from node.agents.mail import keepers_of, open_latest
+from node.agents.policies import HeldPolicy, PolicyBook
+from node.agents.ports import Ports
+from node.cases.checking import LedgerFacts
+from node.cases.documents import Record, read_record
+from node.cases.errors import CaseError
+from node.cases.openings import Opening
+from node.errors import NodeError
+
+
+class Missing(NodeError):
+    """Something has not arrived: `MISSING_RECORD`, `MISSING_POOL`, `MISSING_PAYEE`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The inputs of one adjudication."""
+
+    records: tuple[Record, ...]
+    pool: Opening
+    payee: Opening
+    policies: tuple[HeldPolicy, ...]
+
+
+class Gatherer:
+    """Collects inputs; asks their holders for what is not here."""
+
+    def __init__(self, ports: Ports, book: PolicyBook) -> None:
+        self._ports = ports
+        self._book = book
+
+    async def gather(self, facts: LedgerFacts) -> Gathered:
+        """Everything for a claim. Raises Missing, CaseError, VaultError."""
+        records = [await self._record(record_id, state) for record_id, state in sorted(facts.records.items())]
+        pool, payee = await self._pool(facts), self._payee(facts)
+        versions = {item.policy_id: facts.accounts[item.account_id].version for item in facts.claim.policies}
+        policies = tuple(self._book.held(policy_id, version) for policy_id, version in versions.items())
+        return Gathered(tuple(records), pool, payee, policies)
+
+    async def _record(self, record_id: str, state: RecordState) -> Record:
+        content = open_latest(self._ports, "record", record_id, sender=state.hospital)
+        if content is None:
+            await self._ports.delivery.pull(state.hospital, "record", record_id)
+            content = open_latest(self._ports, "record", record_id, sender=state.hospital)
+        if content is None:
+            raise Missing("MISSING_RECORD", f"record {record_id} has not arrived from {state.hospital}")
+        record = read_record(record_id, content)
+        if not _opens(record, state):
+            raise CaseError("DOCUMENT_FORM", f"record {record_id} is not what its hospital committed to")
+        return record
+
+    async def _pool(self, facts: LedgerFacts) -> Opening:
+        """The opening of the pool's current version: the commission's, or of the insurer that decided before."""
+        found = self._find_pool(facts)
+        if found is None:
+            for holder in keepers_of(facts.consent):
+                if await self._ports.delivery.pull(holder, "pool", facts.claim.case_id):
+                    break
+            found = self._find_pool(facts)
+        if found is None:
+            raise Missing("MISSING_POOL", f"no opening of pool version {facts.pool.version} has arrived")
+        return found
+
+    def _find_pool(self, facts: LedgerFacts) -> Opening | None:
+        for parcel in self._ports.vault.parcels("pool", facts.claim.case_id):
+            content = self._ports.vault.open_parcel(parcel, self._ports.keys.envelope.secret)
+            opening = content.get("pool") if isinstance(content, dict) else None
+            if isinstance(opening, dict) and _commits("pool-version", opening, facts.pool.commit):
+                return dict(opening)
+        return None
+
+    def _payee(self, facts: LedgerFacts) -> Opening:
+        for parcel in self._ports.vault.parcels("payee", facts.claim.consent_id):
+            opening = self._ports.vault.open_parcel(parcel, self._ports.keys.envelope.secret)
+            if _commits("payee", opening, facts.consent.payee_commit):
+                return dict(opening)
+        raise Missing("MISSING_PAYEE", "the opening of the consent's payee has not arrived")
+
+
+def _opens(record: Record, state: RecordState) -> bool:
+    try:
+        return record.commitment == state.commitment and record.record_type == state.record_type
+    except (InputError, DecodeError, ValueError):
+        return False
+
+
+def _commits(kind: Any, opening: Any, expected: str) -> bool:
+    if not isinstance(opening, dict):
+        return False
+    try:
+        return commit(kind, opening) == expected
+    except (InputError, DecodeError):
+        return False

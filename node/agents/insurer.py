@@ -1,0 +1,252 @@
+"""The insurer's agent: accepts what the ledger reports, decides on complete evidence, pays, closes.
+
+The frame only; policies, gathering, deciding and paying are modules of their own. Subjects are claim ids. Must always
+hold: what is done next follows from the claim's state on the ledger and from the vault.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from contracts.bodies import AccountLease, ClaimAccept
+from contracts.receipts import Event
+from contracts.states import (
+    ClaimState,
+    read_account,
+    read_case,
+    read_claim,
+    read_consent,
+    read_payout,
+    read_policy,
+    read_record,
+)
+from ledger.crypto.envelopes import ciphertext_digest
+from node.agents.agent import AGAIN, Agent, Step, done, wait
+from node.agents.deciding import Decider
+from node.agents.facts import is_stopped
+from node.agents.gathering import Gatherer
+from node.agents.ledgerbook import ClaimBook
+from node.agents.mail import post, seal_parcel
+from node.agents.paying import Payer
+from node.agents.policies import PolicyBook, current_version
+from node.agents.ports import Ports
+from node.vault import StoredParcel
+from node.vault.acceptance import claim_of_case
+from node.vault.worklist import WorkItem
+
+TOPICS_OF_CLAIMS = frozenset({"claim.reported", "claim.accepted", "claim.ready", "claim.decided", "claim.closed"})
+TOPICS_OF_PAYOUTS = frozenset({"payout.authorised", "payout.ordered", "payout.settled", "payout.paid"})
+
+
+class InsurerAgent(Agent):
+    """Works on this insurer's claims."""
+
+    name: ClassVar[str] = "insurer"
+
+    def __init__(self, ports: Ports) -> None:
+        super().__init__(ports)
+        self.book = PolicyBook(ports, self.submitter)
+        self.claims = ClaimBook(ports)
+        self.decider = Decider(ports, self.submitter, Gatherer(ports, self.book), self.claims)
+        self.payer = Payer(ports, self.submitter, self.book, self.claims)
+
+    async def commit_policies(self, policies: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+        """See PolicyBook.commit_policies."""
+        return await self.book.commit_policies(policies)
+
+    def release_review(self, claim_id: str, reviewer: str) -> None:
+        """A person lets the computed result stand: one human step. The claim goes on from there."""
+        self.claims.release(claim_id, reviewer)
+        self.vault.work.wake(self.name, claim_id)
+
+    # --- what concerns this agent
+
+    def interests(self, event: Event) -> Iterable[str]:
+        """A claim event concerns our claim of the same case: the ranks wait for one another."""
+        read = self.ports.ledger.final.read
+        if event.topic in TOPICS_OF_CLAIMS:
+            claim = read_claim(read, event.subject)
+            subjects = self._own_of_case(claim.case_id) if claim else ()
+            if event.topic == "claim.decided":
+                return {*subjects, *self._waiting_for_leases(claim)}
+            return subjects
+        if event.topic in TOPICS_OF_PAYOUTS:
+            payout = read_payout(read, event.subject)
+            return (payout.claim_id,) if payout and payout.insurer == self.ports.me else ()
+        if event.topic == "consent.revoked":
+            consent = read_consent(read, event.subject)
+            return self._own_of_case(consent.case_id) if consent else ()
+        return ()
+
+    def arrivals(self, parcel: StoredParcel) -> Iterable[str]:
+        if parcel.kind in ("signatures", "closure"):
+            return (parcel.subject,)
+        if parcel.kind == "payee":
+            consent = read_consent(self.ports.ledger.final.read, parcel.subject)
+            return self._own_of_case(consent.case_id) if consent else ()
+        if parcel.kind in ("record", "pool") and parcel.case_id is not None:
+            return self._own_of_case(parcel.case_id)
+        return ()
+
+    def _own_of_case(self, case_id: str) -> tuple[str, ...]:
+        claim_id = claim_of_case(case_id, self.ports.me)
+        return (claim_id,) if read_claim(self.ports.ledger.final.read, claim_id) is not None else ()
+
+    def _waiting_for_leases(self, decided: ClaimState | None) -> list[str]:
+        """Claims of ours that wait for an account which this decision set free."""
+        if decided is None or decided.insurer != self.ports.me:
+            return []
+        return [item.subject for item in self.vault.work.open_items(self.name) if item.code == "ACCOUNT_LEASED"]
+
+    # --- steps
+
+    async def step(self, item: WorkItem) -> Step:
+        claim_id = item.subject
+        claim = read_claim(self.ports.ledger.final.read, claim_id)
+        if claim is None:
+            return wait("no_claim")
+        stopped = is_stopped(self.ports, claim)
+        if stopped is not None:
+            self.claims.stop(claim_id, stopped)
+            return done(stopped)
+        match claim.status:
+            case "REPORTED":
+                self.claims.set_status(claim_id, "reported")
+                return await self._accept(claim_id, claim)
+            case "FILED":
+                return self._wait_for_evidence(claim_id, claim)
+            case "EVIDENCE_COMPLETE":
+                return await self._decide(claim_id, claim)
+            case "DECIDED":
+                return await self._settle(claim_id)
+        self.claims.set_status(claim_id, "closed")
+        return done("closed")
+
+    async def _accept(self, claim_id: str, claim: ClaimState) -> Step:
+        """Take the claim, and the lease on every account at the version that it will be decided on."""
+        key = f"accept/{claim_id}"
+        progress = await self.submitter.submit_once(key, "claim.accept", lambda: self._build_accept(claim_id, claim))
+        if progress.receipt is None:
+            return wait(progress.code)
+        self.submitter.settle(key)
+        if progress.receipt.code != "ok":
+            self.vault.outbox.cancel("account", claim_id)
+            return wait(progress.receipt.code)
+        self.vault.outbox.release("account", claim_id)
+        return AGAIN
+
+    def _build_accept(self, claim_id: str, claim: ClaimState) -> ClaimAccept:
+        """The openings of the accounts go to whoever the policies name for escalation (protocol rule 6)."""
+        read = self.ports.ledger.final.read
+        leases, openings, escalation = [], [], set()
+        for item in claim.policies:
+            account_id, version = current_version(self.ports, item.policy_id)
+            leases.append(AccountLease(policy_id=item.policy_id, account_version=version))
+            openings.append(self.book.account(account_id, version))
+            policy = read_policy(read, item.policy_id)
+            escalation |= {policy.escalation_to} if policy else set()
+        content = {"claim_id": claim_id, "accounts": openings}
+        envelope = seal_parcel(self.ports, "account", claim_id, content, escalation)
+        self.vault.outbox.cancel("account", claim_id)
+        post(self.ports, "account", claim_id, claim.case_id, envelope, escalation, held=True)
+        return ClaimAccept(claim_id=claim_id, leases=tuple(leases), escalation_digest=ciphertext_digest(envelope))
+
+    def _wait_for_evidence(self, claim_id: str, claim: ClaimState) -> Step:
+        """Nothing to do until the case is complete; a rejected record is the hospital's to correct."""
+        self.claims.set_status(claim_id, "filed")
+        case = read_case(self.ports.ledger.final.read, claim.case_id)
+        return wait("EVIDENCE" if case is not None else "no_case")
+
+    async def _decide(self, claim_id: str, claim: ClaimState) -> Step:
+        read = self.ports.ledger.final.read
+        rank = self._rank_before(claim)
+        if rank is not None:
+            return wait(rank)
+        accounts = [read_account(read, item.account_id) for item in claim.policies]
+        if any(account is not None and account.lease != claim_id for account in accounts):
+            return await self._accept(claim_id, claim)
+        if not self.claims.record(claim_id).review:
+            self.claims.set_status(claim_id, "ready")
+        return await self.decider.decide(claim_id)
+
+    def _rank_before(self, claim: ClaimState) -> str | None:
+        """`RANK_NOT_REACHED` while an insurer of a better rank has neither decided nor run out of time."""
+        final = self.ports.ledger.final
+        case = read_case(final.read, claim.case_id)
+        turn = (case.complete_ms or 0) if case else 0
+        for claim_id in case.claims if case else ():
+            other = read_claim(final.read, claim_id)
+            if other is None or other.rank >= claim.rank:
+                return None
+            deadline = turn + final.genesis.parameters.decide_ms
+            if other.decided_ms is None and final.time_ms <= deadline:
+                return "RANK_NOT_REACHED"
+            turn = max(turn, min(deadline, other.decided_ms or deadline))
+        return None
+
+    async def _settle(self, claim_id: str) -> Step:
+        package = self.decider.proposal(claim_id)
+        if package is None:
+            return wait("DECIDED_ELSEWHERE")
+        return await self.payer.settle(claim_id, package)
+
+    # --- what staff and programs of this insurer see
+
+    def list_claims(self, *, statuses: Iterable[str] = (), after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+        """Claims in the order of their reports: {position, ...claim_detail}."""
+        rows = self.vault.work.listed(self.name, statuses=statuses, after=after, limit=limit)
+        return [{"position": place, **self.claim_detail(claim_id)} for place, claim_id, _ in rows]
+
+    def review_queue(self, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+        """Claims that wait for a person."""
+        return self.list_claims(statuses=("in_review",), after=after, limit=limit)
+
+    def claim_detail(self, claim_id: str) -> dict[str, Any]:
+        """The private view of one claim: status, computed results, decision, amounts in minor units, review reasons,
+        block times in milliseconds, human steps. Times and results are null or empty until there are any."""
+        claim = read_claim(self.ports.ledger.final.read, claim_id)
+        record = self.claims.record(claim_id)
+        listed = self.vault.work.listed_one(self.name, claim_id)
+        waiting = self.vault.work.item(self.name, claim_id)
+        return {
+            "claim_id": claim_id,
+            "case_id": claim.case_id if claim else None,
+            "consent_id": claim.consent_id if claim else None,
+            "status": listed[2] if listed else "unknown",
+            "ledger_status": claim.status if claim else None,
+            "waiting_for": waiting.code if waiting else None,
+            "decision": _joint_decision(record.results),
+            "amount_fen": sum(int(item["net_fen"]) for item in record.results) if record.results else None,
+            "currency": record.currency or None,
+            "results": [dict(item) for item in record.results],
+            "review_reasons": list(record.review),
+            "human_steps": record.human_steps,
+            "reported_ms": claim.reported_ms if claim else None,
+            "accepted_ms": claim.accepted_ms if claim else None,
+            "ready_ms": claim.ready_ms if claim else None,
+            "decided_ms": claim.decided_ms if claim else None,
+            "closed_ms": claim.closed_ms if claim else None,
+            "payouts": [self._payout_detail(name) for name in (claim.payouts if claim else ())],
+            "records": self._record_statuses(claim),
+        }
+
+    def _payout_detail(self, payout_id: str) -> dict[str, Any]:
+        payout = read_payout(self.ports.ledger.final.read, payout_id)
+        times = self.vault.work.times(payout_id)
+        return {
+            "payout_id": payout_id,
+            "policy_id": payout.policy_id if payout else None,
+            "status": payout.status if payout else None,
+            "authorised_ms": payout.authorised_ms if payout else None,
+            "paid_ms": times.get("payout.paid"),
+        }
+
+    def _record_statuses(self, claim: ClaimState | None) -> dict[str, str]:
+        case = read_case(self.ports.ledger.final.read, claim.case_id) if claim else None
+        states = {name: read_record(self.ports.ledger.final.read, name) for name in (case.records if case else ())}
+        return {name: state.status for name, state in states.items() if state is not None}
+
+
+def _joint_decision(results: Sequence[Mapping[str, Any]]) -> str | None:
+    """One word for all policies of a claim: the most that any of them gives."""
+    words = {str(item["decision"]) for item in results}
+    return next((word for word in ("approved", "partial", "zero_pay", "declined") if word in words), None)

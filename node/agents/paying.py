@@ -1,0 +1,256 @@
+"""From a decision to the close: order, bank, settlement, the customer's mail, and the word that nothing was due.
+
+The insurer's side of protocol rule 8. Must always hold: an order is on the ledger before the bank is asked, every
+attempt of a payout has the same EndToEndId, and a payout without money is closed only with a co-adjudicator's
+endorsement.
+"""
+
+from typing import Any, Final
+
+from contracts.bodies import ClaimClose, PayoutOrder, PayoutSettle
+from contracts.commitments import commit
+from contracts.identifiers import derive_payout_id
+from contracts.states import ClaimState, ConsentState, PayoutState, read_consent, read_payout, read_policy
+from ledger.transactions import Endorsement, SignedTransaction, compute_core_hash
+from node.agents.agent import AGAIN, Step, wait
+from node.agents.facts import require_claim
+from node.agents.ledgerbook import ClaimBook
+from node.agents.mail import keepers_of, post, seal_parcel
+from node.agents.policies import PolicyBook
+from node.agents.ports import PaymentOrder, Ports
+from node.agents.submitting import Submitter
+from node.cases.checking import Package, PolicyPackage
+from node.cases.openings import Opening, end_to_end_id
+from node.errors import NodeError
+from node.vault import VaultError
+
+CLOSING_MARGIN_MS: Final = 300_000
+"""An endorsed close with less time left than this is asked for anew."""
+FINISHED: Final = frozenset({"PAID", "NOT_DUE"})
+
+
+class Payer:
+    """Pays and closes one insurer's decided claims."""
+
+    def __init__(self, ports: Ports, submitter: Submitter, book: PolicyBook, claims: ClaimBook) -> None:
+        self._ports = ports
+        self._submitter = submitter
+        self._book = book
+        self._claims = claims
+
+    async def settle(self, claim_id: str, package: Package) -> Step:
+        """One move of a decided claim towards its close."""
+        claim = require_claim(self._ports, claim_id)
+        self._take_over(claim_id, claim, package)
+        waiting = "claim.close"
+        for item in package.policies:
+            payout_id = derive_payout_id(claim_id, item.policy_id, claim.attempt)
+            payout = read_payout(self._ports.ledger.final.read, payout_id)
+            if payout is None or payout.status in FINISHED or net_of(item) == 0:
+                continue
+            step = await self._pay(payout_id, payout, package, item)
+            if step.kind == "again":
+                return step
+            waiting = step.code
+        if waiting != "claim.close":
+            self._claims.set_status(claim_id, "paying")
+            return wait(waiting)
+        return await self._close(claim_id, claim, package)
+
+    # --- after the decision
+
+    def _take_over(self, claim_id: str, claim: ClaimState, package: Package) -> None:
+        """Keep the new account versions, and send the customer's and the next rank's mail. Once, or again: the same."""
+        consent = self._consent(claim.consent_id)
+        if self._ports.vault.get_secret(f"decided/{claim_id}") is not None:
+            return
+        with self._ports.vault.transaction():
+            for item in package.policies:
+                self._book.keep_account(item.account_out)
+                digest = item.statement.delivered[0].ciphertext_digest
+                keepers = [name for name in keepers_of(consent) if name != self._ports.me]
+                self._ports.vault.outbox.add(keepers, "decision", claim_id, claim.case_id, digest)
+            self._send_pool(claim, consent, package.policies[-1].pool_out)
+            self._claims.keep_computed(
+                claim_id, _currency(package), [item.result["result"] for item in package.policies]
+            )
+            self._ports.vault.put_secret(f"decided/{claim_id}", 1)
+            self._claims.set_status(claim_id, "decided")
+
+    def _send_pool(self, claim: ClaimState, consent: ConsentState, pool: Opening) -> None:
+        """The loss that is left, to the insurers of the ranks behind and to the hospitals."""
+        behind = [item.participant for item in consent.grantees if item.rank is not None and item.rank > claim.rank]
+        readers = [*behind, *consent.hospitals]
+        envelope = seal_parcel(self._ports, "pool", claim.case_id, {"pool": pool, "locks": {}}, readers)
+        post(self._ports, "pool", claim.case_id, claim.case_id, envelope, readers)
+
+    # --- money
+
+    async def _pay(self, payout_id: str, payout: PayoutState, package: Package, item: PolicyPackage) -> Step:
+        match payout.status:
+            case "AUTHORISED":
+                return await self._order(payout_id, payout, item)
+            case "ORDERED":
+                return await self._book_payment(payout_id, payout, package.payee)
+            case "SETTLED_CLAIMED":
+                return self._tell_customer(payout_id, payout)
+        return wait(payout.status)
+
+    async def _order(self, payout_id: str, payout: PayoutState, item: PolicyPackage) -> Step:
+        attempt = payout.attempt + 1
+
+        def build() -> PayoutOrder:
+            opening = {
+                "salt": self._ports.salt(),
+                "payout_id": payout_id,
+                "attempt": attempt,
+                "amount_fen": net_of(item),
+                "currency": item.result["currency"],
+                "end_to_end_id": end_to_end_id(payout_id),
+            }
+            self._ports.vault.put_secret(f"order/{payout_id}/{attempt}", opening)
+            return PayoutOrder(payout_id=payout_id, attempt=attempt, order_commit=commit("order", opening))
+
+        return await self._submit(f"order/{payout_id}/{attempt}", "payout.order", build)
+
+    async def _book_payment(self, payout_id: str, payout: PayoutState, payee: Opening) -> Step:
+        opening = self._ports.vault.get_secret(f"settlement/{payout_id}/{payout.attempt}")
+        if opening is None:
+            opening = await self._ask_bank(payout_id, payout, payee)
+        if opening is None:
+            return wait("BANK_UNKNOWN")
+        settlement = commit("settlement", opening)
+        body = PayoutSettle(payout_id=payout_id, attempt=payout.attempt, settlement_commit=settlement)
+        return await self._submit(f"settle/{payout_id}/{payout.attempt}", "payout.settle", lambda: body)
+
+    async def _ask_bank(self, payout_id: str, payout: PayoutState, payee: Opening) -> Opening | None:
+        ordered = self._ports.vault.need_secret(f"order/{payout_id}/{payout.attempt}")
+        booking = await self._ports.bank.pay(
+            PaymentOrder(ordered["end_to_end_id"], ordered["amount_fen"], ordered["currency"], payee)
+        )
+        if booking is None:
+            return None
+        opening = {
+            "salt": self._ports.salt(),
+            "payout_id": payout_id,
+            "attempt": payout.attempt,
+            "amount_fen": ordered["amount_fen"],
+            "currency": ordered["currency"],
+            "account": booking.account,
+            "booking_date": booking.booking_date,
+            "bank_reference": booking.bank_reference,
+        }
+        self._ports.vault.put_secret(f"settlement/{payout_id}/{payout.attempt}", opening)
+        return opening
+
+    def _tell_customer(self, payout_id: str, payout: PayoutState) -> Step:
+        """The settlement's opening to the customer's mailbox; then only the payee's token moves the payout."""
+        if not self._ports.vault.parcels("settlement", payout_id, sender=self._ports.me):
+            consent = self._consent(payout.consent_id)
+            opening = self._ports.vault.need_secret(f"settlement/{payout_id}/{payout.attempt}")
+            keepers = keepers_of(consent)
+            envelope = seal_parcel(self._ports, "settlement", payout_id, opening, [], consent.mailbox_key)
+            post(self._ports, "settlement", payout_id, consent.case_id, envelope, keepers)
+        return wait("MISSING_ACK")
+
+    async def _submit(self, key: str, kind: str, build: Any) -> Step:
+        progress = await self._submitter.submit_once(key, kind, build)
+        if progress.receipt is None:
+            return wait(progress.code)
+        self._submitter.settle(key)
+        return AGAIN if progress.receipt.code == "ok" else wait(progress.receipt.code)
+
+    # --- closing
+
+    async def _close(self, claim_id: str, claim: ClaimState, package: Package) -> Step:
+        unpaid = self._unpaid(claim)
+        key = f"close/{claim_id}"
+        if not unpaid:
+            return await self._submit(key, "claim.close", lambda: ClaimClose(claim_id=claim_id))
+        if self._ports.vault.work.submission(key) is None:
+            signed = self._endorsed_close(claim_id, claim, unpaid)
+            if signed is None:
+                return wait("MISSING_ENDORSEMENT")
+        else:
+            signed = None
+        progress = await self._submitter.submit_signed(key, lambda: _require(signed))
+        if progress.receipt is None:
+            return wait(progress.code)
+        self._submitter.settle(key)
+        self._ports.vault.delete_secret(f"closing/{claim_id}")
+        return AGAIN if progress.receipt.code == "ok" else wait(progress.receipt.code)
+
+    def _unpaid(self, claim: ClaimState) -> list[str]:
+        states = {name: read_payout(self._ports.ledger.final.read, name) for name in claim.payouts}
+        return [name for name, state in states.items() if state is not None and state.status not in FINISHED]
+
+    def _endorsed_close(self, claim_id: str, claim: ClaimState, unpaid: list[str]) -> SignedTransaction | None:
+        """The close with its endorsement, once a co-adjudicator gave it; asks for it before."""
+        asked = self._ports.vault.get_secret(f"closing/{claim_id}")
+        if asked is None or asked["expires_ms"] < self._ports.ledger.final.time_ms + CLOSING_MARGIN_MS:
+            self._ask_closing(claim_id, claim, unpaid)
+            return None
+        for parcel in self._ports.vault.parcels("closure", claim_id):
+            content = self._ports.vault.open_parcel(parcel, self._ports.keys.envelope.secret)
+            if content.get("core_hash") != self._core_hash(claim_id, asked) or content.get("code") != "ok":
+                continue
+            endorsement = Endorsement(parcel.sender, str(content["key_id"]), str(content["signature"]))
+            return self._submitter.sign(
+                "claim.close",
+                ClaimClose(claim_id=claim_id),
+                [endorsement],
+                nonce=asked["nonce"],
+                expires_ms=asked["expires_ms"],
+            )
+        return None
+
+    def _ask_closing(self, claim_id: str, claim: ClaimState, unpaid: list[str]) -> None:
+        asked = {"nonce": self._ports.chance(16).hex(), "expires_ms": self._submitter.expiry_ms()}
+        judges = self._judges(claim)
+        content = {"claim_id": claim_id, "unpaid": unpaid, **asked}
+        envelope = seal_parcel(self._ports, "closing", claim_id, content, judges)
+        with self._ports.vault.transaction():
+            self._ports.vault.put_secret(f"closing/{claim_id}", asked)
+            post(self._ports, "closing", claim_id, claim.case_id, envelope, judges)
+
+    def _core_hash(self, claim_id: str, asked: dict[str, Any]) -> str:
+        return close_core_hash(self._ports.network, self._ports.me, claim_id, asked["nonce"], asked["expires_ms"])
+
+    def _judges(self, claim: ClaimState) -> list[str]:
+        read = self._ports.ledger.final.read
+        policies = [read_policy(read, item.policy_id) for item in claim.policies]
+        return sorted({name for policy in policies if policy is not None for name in policy.co_adjudicators})
+
+    def _consent(self, consent_id: str) -> ConsentState:
+        consent = read_consent(self._ports.ledger.final.read, consent_id)
+        if consent is None:
+            raise VaultError("missing", "the claim's consent is not on the ledger")
+        return consent
+
+
+def net_of(item: PolicyPackage) -> int:
+    """What the result leaves to be paid, in minor units."""
+    return int(item.result["result"]["net_fen"])
+
+
+def close_core_hash(network: str, insurer: str, claim_id: str, nonce: str, expires_ms: int) -> str:
+    """The core that a co-adjudicator endorses to say that nothing was due."""
+    core = compute_core_hash(
+        network=network,
+        kind="claim.close",
+        body={"claim_id": claim_id},
+        author=insurer,
+        nonce=nonce,
+        expires_time=expires_ms,
+    )
+    return core.hex()
+
+
+def _currency(package: Package) -> str:
+    return str(package.policies[0].result["currency"])
+
+
+def _require(signed: SignedTransaction | None) -> SignedTransaction:
+    if signed is None:
+        raise NodeError("expired", "the endorsed close was not included in time; it is asked for again")
+    return signed

@@ -1,0 +1,110 @@
+"""One transaction per cause, whatever happens in between: durable before it is sent, the same bytes again after.
+
+Knows how this node signs. Must not know what a body means. Must always hold: under one key at most one transaction
+is under way; a new one is signed only when the one before has its receipt or can no longer get one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.receipts import Receipt
+from ledger.transactions import Endorsement, SignedTransaction, build_transaction
+from node.agents.ports import Ports
+from node.errors import NodeError, Overloaded, Rejected
+from node.vault.worklist import Submission
+
+LIFETIME_MS = 3_600_000
+"""A transaction of an agent is final within seconds or not at all; an hour survives a network's bad morning."""
+RESEND_MS = 5_000
+"""The same bytes are offered again this often: the mempool that held them may have been restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`receipt` once final. Until then `code` says what is going on: `submitted`, or why the node did not take it."""
+
+    receipt: Receipt | None
+    code: str
+
+
+class Submitter:
+    """Signs and submits for one node."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    async def submit_once(self, key: str, kind: str, build: Callable[[], Any]) -> Progress:
+        """Submit what `build` gives under `key`, or follow what was submitted before. See `settle`."""
+        return await self.submit_signed(key, lambda: self.sign(kind, build()))
+
+    async def submit_signed(self, key: str, build: Callable[[], SignedTransaction]) -> Progress:
+        """`submit_once` for a transaction that the caller signs itself."""
+        work = self._ports.vault.work
+        found = work.submission(key)
+        if found is not None and self._is_dead(found):
+            work.delete_submission(key)
+            found = None
+        if found is None:
+            signed = build()
+            found = Submission(key, signed.tx_id, signed.encoded, signed.content.expires_time, 0, "signed")
+            work.save_submission(found)
+        outcome = self._ports.ledger.transaction(found.tx_id)
+        if outcome is not None:
+            return Progress(outcome.receipt, outcome.receipt.code)
+        return await self._send(found)
+
+    def settle(self, key: str) -> None:
+        """The receipt was acted on: the next `submit_once` under this key signs anew."""
+        self._ports.vault.work.delete_submission(key)
+
+    def sign(
+        self,
+        kind: str,
+        body: Any,
+        endorsements: Sequence[Endorsement] = (),
+        *,
+        nonce: str | None = None,
+        expires_ms: int | None = None,
+    ) -> SignedTransaction:
+        """A transaction by this node."""
+        keys = self._ports.keys
+        return build_transaction(
+            network=self._ports.network,
+            kind=kind,
+            body=body,
+            author=keys.participant,
+            key_id=keys.key_id,
+            seed=keys.signing.secret,
+            nonce=nonce or self._ports.chance(16).hex(),
+            expires_time=expires_ms or self.expiry_ms(),
+            endorsements=endorsements,
+        )
+
+    def expiry_ms(self) -> int:
+        """When a transaction signed now expires: on block time, which may run behind this clock or ahead of it."""
+        return max(self._ports.now_ms(), self._ports.ledger.final.time_ms) + LIFETIME_MS
+
+    def _is_dead(self, found: Submission) -> bool:
+        expired = self._ports.ledger.final.time_ms > found.expires_ms
+        return expired and self._ports.ledger.transaction(found.tx_id) is None
+
+    async def _send(self, found: Submission) -> Progress:
+        now = self._ports.now_ms()
+        if found.sent_ms and now < found.sent_ms + RESEND_MS:
+            return Progress(None, "submitted")
+        code = "submitted"
+        try:
+            await self._ports.ledger.submit_bytes(found.data)
+        except Overloaded:
+            return Progress(None, "overloaded")
+        except Rejected as error:
+            code = error.code
+            if found.sent_ms == 0:
+                self.settle(found.key)
+                return Progress(None, code)
+        except NodeError as error:
+            return Progress(None, error.code)
+        sent = Submission(found.key, found.tx_id, found.data, found.expires_ms, now, code)
+        self._ports.vault.work.save_submission(sent)
+        return Progress(None, code)
