@@ -147,7 +147,7 @@ def judge_proposal(state: State, out: Outbox) -> None:
     """R4: have the proposal of the current view verified, then vote notarize once."""
     view = state.at(state.view)
     slot = view.slot
-    if slot is None or view.equivocated or view.rejected or view.own or not state.may_vote:
+    if slot is None or view.equivocated or view.rejected or view.own:
         return
     if slot.parent_view < state.final_view:
         view.rejected = "parent"
@@ -157,7 +157,7 @@ def judge_proposal(state: State, out: Outbox) -> None:
     ask_verdict(state, out, view.view, slot)
     if slot.verdict is Verdict.INVALID:
         view.rejected = "invalid"
-    elif slot.verdict is Verdict.VALID and view.proposal is not None:
+    elif slot.verdict is Verdict.VALID and view.proposal is not None and state.may_vote:
         store_payload(out, view.view, slot)
         vote = state.cast("notarize", view.view, slot, out)
         out.send(None, VoteCast(vote))
