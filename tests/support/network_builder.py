@@ -525,7 +525,7 @@ class Network:
         _require_ok(self.do("payout.settle", bodies.PayoutSettle(payout_id, 1, make_hex("settlement")), insurer))
         _require_ok(self.do("payout.ack", bodies.PayoutAck(self.make_ack(payout_id)), "hospital"))
 
-    def make_ack(self, payout_id: str, *, signed_by: bytes | None = None, **changes: Any) -> str:
+    def make_ack(self, payout_id: str, /, *, signed_by: bytes | None = None, **changes: Any) -> str:
         """The payee's acknowledgement token."""
         payout = read_payout(self.state.read, payout_id)
         assert payout is not None
@@ -540,7 +540,7 @@ class Network:
         seed = signed_by or self.customers[payout.consent_id].seed
         return encode_token(structs.replace(ack, **changes), ACKNOWLEDGEMENT_TYPE, seed)
 
-    def make_revocation(self, customer: Customer, *, signed_by: bytes | None = None, **changes: Any) -> str:
+    def make_revocation(self, customer: Customer, /, *, signed_by: bytes | None = None, **changes: Any) -> str:
         """The customer's revocation token."""
         revocation = Revocation(
             v=1,

@@ -200,3 +200,18 @@ def test_accept_names_a_known_claim_body() -> None:
     network = Network()
     body = ClaimAccept(make_hex("unknown"), (AccountLease(make_hex("p", 16), 0),), make_hex("e"))
     assert network.do("claim.accept", body, "insurer").code == "CLAIM_UNKNOWN"
+
+
+def test_a_claim_that_lost_its_lease_accepts_again_at_the_new_version() -> None:
+    network = Network(make_genesis(parameters=Parameters(decide_ms=DAY_MS)))
+    policy = network.commit_policy()
+    _, slow = network.ready_claim(policy.policy_id)
+    network.wait(2 * DAY_MS)
+    _, quick = network.ready_claim(policy.policy_id)
+    network.adjudicate(quick)
+    assert network.do("claim.adjudicate", network.make_adjudication(slow), "insurer").code == "LEASE_MISSING"
+    stale = network.make_accept(slow)
+    stale = structs.replace(stale, leases=(AccountLease(policy.policy_id, 0),))
+    assert network.do("claim.accept", stale, "insurer").code == "ACCOUNT_VERSION"
+    network.accept(slow)
+    network.adjudicate(slow)

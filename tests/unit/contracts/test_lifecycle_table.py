@@ -1,0 +1,50 @@
+"""The life cycles as data: reachable, free of dead ends that nobody meant, and refused elsewhere."""
+
+import pytest
+
+from contracts.errors import Refusal
+from contracts.kinds import KINDS
+from contracts.lifecycle import CLAIM_STEPS, PAYOUT_STEPS, TABLES, is_possible, next_status
+
+ENDS = {
+    "case": {"COMPLETE"},
+    "record": {"ACCEPTED", "REJECTED"},
+    "claim": {"CLOSED"},
+    "payout": {"PAID", "NOT_DUE"},
+}
+
+
+@pytest.mark.parametrize("subject", sorted(TABLES))
+def test_every_status_is_reached_from_nothing_and_leads_to_an_end(subject: str) -> None:
+    table = TABLES[subject]  # type: ignore[index]
+    reached: set[str | None] = {None}
+    while True:
+        more = {step.to for (status, _), step in table.items() if status in reached} - reached
+        if not more:
+            break
+        reached |= more
+    assert reached == {None} | {step.to for step in table.values()}
+    left = {status for (status, _), step in table.items() if step.to != status}
+    assert reached - left == ENDS[subject]
+
+
+@pytest.mark.parametrize("subject", sorted(TABLES))
+def test_every_pair_outside_the_table_is_refused(subject: str) -> None:
+    table = TABLES[subject]  # type: ignore[index]
+    statuses = {None} | {step.to for step in table.values()}
+    actions = {action for steps in TABLES.values() for _, action in steps}
+    for status in statuses:
+        for action in actions:
+            possible = (status, action) in table
+            assert is_possible(subject, status, action) is possible  # type: ignore[arg-type]
+            if possible:
+                assert next_status(subject, status, action, "x") == table[status, action].to  # type: ignore[arg-type]
+                continue
+            with pytest.raises(Refusal) as caught:
+                next_status(subject, status, action, "x")  # type: ignore[arg-type]
+            assert (caught.value.code, caught.value.subject) == ("WRONG_STATE", "x")
+
+
+def test_actions_are_kinds_or_the_ledgers_own() -> None:
+    for _, action in [*CLAIM_STEPS, *PAYOUT_STEPS]:
+        assert action in KINDS or action.startswith("ledger.")
