@@ -42,6 +42,11 @@ class NodeProcess:
         """The operator's client of this node."""
         return open_client(str(self.folder))
 
+    @property
+    def pid(self) -> int:
+        """Id of the process; 0 before it was started."""
+        return 0 if self._process is None else self._process.pid
+
     def start(self) -> None:
         """Start the process; it lives in a session of its own, so that Ctrl-C reaches only the one who asked."""
         self.log.parent.mkdir(mode=0o700, exist_ok=True)

@@ -1,0 +1,75 @@
+"""`claimnode bench`: figures of this machine, never tests.
+
+Knows the options and how figures are shown; measuring is node.bench's and cli.bench_network's. Always true: with
+--json exactly the keys that scripts rely on are printed, however a run went.
+"""
+
+from typing import Any, Final
+
+import click
+
+from cli.output import json_option, print_json, print_note, print_table
+
+MAX_NODES: Final = 16
+"""More real processes than that measure the scheduler of one machine."""
+MAX_SECONDS: Final = 600
+MAX_RATE: Final = 100_000
+"""Above anything that one signature a transaction allows on one machine."""
+
+
+@click.group(name="bench")
+def bench() -> None:
+    """Measure what this machine does.
+
+    Example: claimnode bench network --seconds 20 --rate max
+    """
+
+
+def read_rate(ctx: click.Context, param: click.Parameter, value: str) -> float | None:
+    """Transactions a second; None for `max`. Raises BadParameter."""
+    if value == "max":
+        return None
+    try:
+        rate = float(value)
+    except ValueError:
+        rate = 0.0
+    if not 1 <= rate <= MAX_RATE:
+        raise click.BadParameter(f"{value!r} is neither max nor a number from 1 to {MAX_RATE}", ctx, param)
+    return rate
+
+
+@bench.command(name="network")
+@click.option("--nodes", type=click.IntRange(4, MAX_NODES), default=4, show_default=True, help="Validators.")
+@click.option("--seconds", type=click.IntRange(1, MAX_SECONDS), default=20, show_default=True, help="Measured time.")
+@click.option("--rate", callback=read_rate, default="500", show_default=True, help="Transactions a second, or max.")
+@click.option("--kill", type=click.Choice(["one"]), help="Kill one validator (SIGKILL) in the middle.")
+@click.option("--orderer", type=click.Choice(["builtin"]), default="builtin", show_default=True, help="Who orders.")
+@json_option
+def network(nodes: int, seconds: int, rate: float | None, kill: str | None, orderer: str, as_json: bool) -> None:
+    """Load a network of real processes on this machine, over mutual TLS, and print what it did.
+
+    Transactions publish one record each, are signed ahead by all participants in turn and leave in batches whether
+    or not earlier ones were answered (open loop). A latency runs from just before the request is written to the
+    final event on the client's own subscription. The client shares the machine with the nodes.
+
+    \b
+    Example: claimnode bench network --seconds 20 --rate max
+             claimnode bench network --rate 500 --kill one --json
+    """
+    from cli.bench_network import measure_network
+
+    result = measure_network(nodes=nodes, seconds=seconds, rate=rate, kill=kill is not None, orderer=orderer)
+    for note in result.notes:
+        print_note(note)
+    if as_json:
+        print_json(result.figures)
+    else:
+        print_table(("figure", "value"), [(name, _cell(value)) for name, value in result.figures.items()])
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{name} {_cell(item)}" for name, item in value.items())
+    if isinstance(value, float) and abs(value) < 100:
+        return f"{value:,.3g}"
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
