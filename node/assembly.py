@@ -5,7 +5,7 @@ links start, the links start before ordering, and the API opens last, so that no
 """
 
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,10 @@ from node.api.server import serving
 from node.api.tokens import TOKEN_NAME, Tokens
 from node.clock import SystemClock
 from node.config import NodeConfig, load_config
-from node.errors import ConfigError, Unavailable
+from node.errors import ConfigError
 from node.identity import Identity, load_identity
 from node.peers import Member, Peers
+from node.roles import NodeRoles, prepared_roles, running_roles
 from node.runtime import Node
 
 GENESIS_NAME = "genesis.json"
@@ -32,6 +33,7 @@ class Assembly:
     """What runs, and where it listens. `peer_address` is None for a node that only dials."""
 
     node: Node
+    roles: NodeRoles
     peers: Peers
     api_url: str
     peer_address: str | None
@@ -51,40 +53,18 @@ async def assembled(folder: Path, *, log: Any) -> AsyncIterator[Assembly]:
     async with AsyncExitStack() as stack:
         node = Node(folder, config, identity, genesis, links=peers, clock=clock, log=log)
         stack.push_async_callback(node.stop)
+        roles = await stack.enter_async_context(prepared_roles(node))
         peers.set_members(members_of(node.chain.final))
         await peers.start()
         stack.push_async_callback(peers.stop)
         await node.start()
-        api = Api(node, NoRoles(), Tokens(folder / (config.api.token_file or TOKEN_NAME)))
+        await stack.enter_async_context(running_roles(node, roles))
+        api = Api(node, roles, Tokens(folder / (config.api.token_file or TOKEN_NAME)))
         await stack.enter_async_context(api.running())
         port = await stack.enter_async_context(serving(api.app, config.api.host, config.api.port))
         api_url = f"http://{_host(config.api.host)}:{port}"
         address = f"{config.peers.listen_host}:{peers.port}" if peers.port else None
-        yield Assembly(node, peers, api_url, address)
-
-
-class NoRoles:
-    """A participant without automatic roles on this node (`node.api.port.RolesPort`)."""
-
-    async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
-        """Raises Unavailable `no_role`."""
-        raise self._refusal()
-
-    async def commit_policies(self, policies: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
-        """Raises Unavailable `no_role`."""
-        raise self._refusal()
-
-    async def decision(self, claim_id: str) -> Mapping[str, Any] | None:
-        """Nothing was decided here."""
-        return None
-
-    async def dossier(self, claim_id: str) -> bytes:
-        """Raises Unavailable `no_role`."""
-        raise self._refusal()
-
-    @staticmethod
-    def _refusal() -> Unavailable:
-        return Unavailable("no_role", "this node runs no role that does this")
+        yield Assembly(node, roles, peers, api_url, address)
 
 
 def read_genesis(folder: Path) -> bytes:

@@ -1,0 +1,144 @@
+"""The automatic roles of a running node: vault, delivery, programs, bank and agents, put together and driven.
+
+Knows the constructors and the order in which they start and stop. Holds no rule of a role. Must always hold: parcels
+are answered before the links start, agents look at open work before anything new reaches them, and a dossier is built
+from one head without an await in between.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from contracts.states import read_participant
+from ledger.crypto.keys import read_secret_file, write_secret_file
+from node.agents.bank import DemoBank
+from node.agents.house import House
+from node.agents.ports import Ports
+from node.agents.programs import Programs
+from node.audit.build import build_dossier
+from node.audit.dossier import encode_dossier
+from node.cases.evidence import date_of
+from node.identity import KEYS
+from node.proofs import ChainSource, LogIndex
+from node.runtime import Node
+from node.vault import Vault
+from node.vault.delivery import Delivery
+
+VAULT_KEY = "vault.key"
+VAULT_KEY_BYTES = 32
+VAULT_FOLDER = Path("data", "vault")
+
+
+class NodeRoles:
+    """What the participant's agents offer to its own staff (`node.api.port.RolesPort`)."""
+
+    def __init__(self, node: Node, house: House) -> None:
+        self._node = node
+        self._index = LogIndex(node.chain)
+        self.house = house
+
+    async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
+        """Hospital: publish documents. Returns the transaction id and the record ids."""
+        return await self.house.publish(consent_id, documents)
+
+    async def commit_policies(self, policies: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+        """Insurer: commit to policies. Returns the transaction id and one policy certificate each."""
+        return await self.house.commit_policies(policies)
+
+    async def decision(self, claim_id: str) -> Mapping[str, Any] | None:
+        """Insurer and co-adjudicator: what was decided, with amounts and reasons."""
+        return await self.house.decision(claim_id)
+
+    def relay_payee(self, token: str, envelope: bytes) -> None:
+        """Customer: the payee's opening for the insurers that the consent token names."""
+        self.house.mailroom.relay_payee(token, envelope)
+
+    def mail_of(self, consent_id: str) -> list[dict[str, Any]]:
+        """Customer: ciphertexts kept for the consent's mailbox."""
+        return self.house.mailroom.mail_of(consent_id)
+
+    async def dossier(self, claim_id: str) -> bytes:
+        """The dossier of a claim, with what this participant may disclose. Raises UnknownClaim."""
+        material = self.house.discloser.dossier_material(claim_id)
+        return encode_dossier(build_dossier(ChainSource(self._node.chain, self._index), claim_id, material))
+
+
+@asynccontextmanager
+async def prepared_roles(node: Node) -> AsyncIterator[NodeRoles]:
+    """Open the vault and register for parcels; call before the links start. `running_roles` drives what is returned."""
+    vault = Vault(node.folder / VAULT_FOLDER, _vault_key(node.folder), now_ms=node.clock.now_ms)
+    programs = Programs()
+    try:
+        delivery = Delivery(node.identity.participant, vault, node.peers, lambda: node.chain.final)
+        delivery.register()
+        ports = Ports(
+            keys=node.identity,
+            ledger=NodeLedger(node),
+            vault=vault,
+            delivery=delivery,
+            machine=programs,
+            bank=DemoBank(lambda: _today(node)),
+            now_ms=node.clock.now_ms,
+            chance=os.urandom,
+        )
+        off = [name for name, on in node.config.agents.items() if not on]
+        member = read_participant(node.chain.final.read, node.identity.participant)
+        yield NodeRoles(node, House(ports, member.roles if member else (), off))
+    finally:
+        programs.close()
+        vault.close()
+
+
+@asynccontextmanager
+async def running_roles(node: Node, roles: NodeRoles) -> AsyncIterator[None]:
+    """Drive the agents while the context lasts."""
+    house = roles.house
+    node.chain.on_commit.append(lambda _: house.tell())
+    house.start()
+    work = asyncio.get_running_loop().create_task(house.run())
+    try:
+        yield
+    finally:
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+
+
+class NodeLedger:
+    """The agents' view of a node (`node.agents.ports.Ledger`)."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    @property
+    def final(self) -> Any:
+        """The latest final state."""
+        return self._node.chain.final
+
+    def block_at(self, height: int) -> Any:
+        """A final block."""
+        return self._node.chain.block_at(height)
+
+    def transaction(self, tx_id: str) -> Any:
+        """The outcome of a final transaction, or None."""
+        return self._node.chain.transaction(tx_id)
+
+    async def submit_bytes(self, data: bytes) -> str:
+        """Admit a signed transaction; its id."""
+        return await self._node.submit_bytes(data)
+
+
+def _today(node: Node) -> str:
+    parameters = node.genesis.parameters
+    return date_of(node.chain.final.time_ms, parameters.utc_offset_minutes)
+
+
+def _vault_key(folder: Path) -> bytes:
+    """The key of this node's vault, made on the first start. Raises KeyFileError."""
+    path = folder / KEYS / VAULT_KEY
+    if not path.exists():
+        write_secret_file(path, os.urandom(VAULT_KEY_BYTES))
+    return read_secret_file(path)
