@@ -20,6 +20,7 @@ from contracts.tokens import (
     REVOCATION_TYPE,
     Acknowledgement,
     Consent,
+    DataClass,
     Grantee,
     Revocation,
     decode_consent,
@@ -124,7 +125,7 @@ def standard_grantees(
     insurers: Sequence[str], commissions: Sequence[str], co_adjudicators: Sequence[str]
 ) -> list[Grantee]:
     """What a usual consent allows: insurers in order of rank decide and pay, commissions endorse, others re-run."""
-    everything = ("identity", "clinical", "charges")
+    everything: tuple[DataClass, ...] = ("identity", "clinical", "charges")
     ranked = [
         Grantee(participant=name, purposes=("report", "adjudicate", "pay"), data_classes=everything, rank=rank)
         for rank, name in enumerate(insurers, start=1)

@@ -17,10 +17,11 @@ from node.vault.errors import VaultError
 class BlobStore:
     """Ciphertexts of one node. Safe to call from several threads: each write is one rename."""
 
-    __slots__ = ("_root",)
+    __slots__ = ("_durable", "_root")
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
         self._root = root
+        self._durable = durable
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for scratch in root.glob("*/.new-*"):  # left by a crash between writing and renaming
             scratch.unlink(missing_ok=True)
@@ -35,12 +36,14 @@ class BlobStore:
             with open(descriptor, "wb") as stream:
                 stream.write(encode_envelope(envelope))
                 stream.flush()
-                os.fsync(stream.fileno())
+                if self._durable:
+                    os.fsync(stream.fileno())
             os.replace(scratch, path)
         except BaseException:
             Path(scratch).unlink(missing_ok=True)
             raise
-        _sync(path.parent)
+        if self._durable:
+            _sync(path.parent)
         return digest
 
     def get(self, digest: str) -> Envelope:

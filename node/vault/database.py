@@ -111,12 +111,12 @@ listing = sa.Table(
 class Database:
     """One SQLite file. Calls from several threads wait for one another."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
         self._lock = threading.RLock()
         self._engine = sa.create_engine(
             f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 10}
         )
-        sa.event.listen(self._engine, "connect", _set_pragmas)
+        sa.event.listen(self._engine, "connect", _set_pragmas if durable else _set_pragmas_of_tests)
         metadata.create_all(self._engine)
         self._connection: sa.Connection | None = None
 
@@ -140,7 +140,15 @@ class Database:
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
+    _set_all(connection, "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "busy_timeout=10000")
+
+
+def _set_pragmas_of_tests(connection: Any, _record: Any) -> None:
+    _set_all(connection, "journal_mode=WAL", "synchronous=OFF", "secure_delete=ON")
+
+
+def _set_all(connection: Any, *pragmas: str) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "busy_timeout=10000"):
+    for pragma in pragmas:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

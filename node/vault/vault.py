@@ -34,14 +34,23 @@ PENDING_MS = 600_000
 
 
 class Vault:
-    """Everything this node keeps for itself. `now_ms` is local time and only paces retries and drops."""
+    """Everything this node keeps for itself. `now_ms` is local time and only paces retries and drops.
+
+    `durable=False` leaves out every wait for the disk: for tests, which lose no power.
+    """
 
     def __init__(
-        self, folder: Path, key: bytes, *, now_ms: Callable[[], int], chance: Callable[[int], bytes] = os.urandom
+        self,
+        folder: Path,
+        key: bytes,
+        *,
+        now_ms: Callable[[], int],
+        chance: Callable[[int], bytes] = os.urandom,
+        durable: bool = True,
     ) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.blobs = BlobStore(folder / "envelopes")
-        self._db = Database(folder / "vault.db")
+        self.blobs = BlobStore(folder / "envelopes", durable=durable)
+        self._db = Database(folder / "vault.db", durable=durable)
         self._sealer = Sealer(key, chance)
         self._now_ms = now_ms
         self.outbox = Outbox(self._db, now_ms)

@@ -1,0 +1,124 @@
+"""All automatic roles of one participant: which agents run, the loop that drives them, and what they offer.
+
+Knows agents and the delivery; holds no rule of a role. Must always hold: pending parcels are judged before agents look,
+what agents owe is sent after, and a round that fails does not end the loop.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+
+from ledger.errors import LedgerError
+from node.agents.adjudicator import AdjudicatorAgent
+from node.agents.agent import Agent
+from node.agents.commission import CommissionAgent
+from node.agents.disclosure import Discloser
+from node.agents.hospital import HospitalAgent
+from node.agents.insurer import InsurerAgent
+from node.agents.mailroom import Mailroom
+from node.agents.ports import Ports
+from node.agents.submitting import Submitter
+from node.errors import NodeError, Unavailable
+from node.vault import StoredParcel
+
+IDLE_S: Final = 1.0
+"""Without any news the house looks around this often: retries and put-off work have their own times."""
+MAX_ROUNDS: Final = 50
+"""Rounds in one go before the loop lets the rest of the node work."""
+CO_ADJUDICATING: Final = frozenset({"tpa", "commission", "auditor", "insurer"})
+_log = structlog.get_logger()
+
+
+class House:
+    """The roles of one participant, as far as they are switched on (`node.api.port.RolesPort`)."""
+
+    def __init__(self, ports: Ports, roles: Iterable[str], switched_off: Iterable[str] = ()) -> None:
+        """`roles` as registered; `switched_off` names agents (node.toml `[agents]`, false)."""
+        held, off = frozenset(roles), frozenset(switched_off)
+        self.ports = ports
+        self.hospital = HospitalAgent(ports) if "hospital" in held - off else None
+        self.commission = CommissionAgent(ports) if "commission" in held - off else None
+        self.insurer = InsurerAgent(ports) if "insurer" in held - off else None
+        judges = bool(CO_ADJUDICATING & held) and "adjudicator" not in off and bool((CO_ADJUDICATING & held) - off)
+        self.adjudicator = AdjudicatorAgent(ports) if judges else None
+        self.mailroom = Mailroom(ports, Submitter(ports))
+        self.discloser = Discloser(ports, self.insurer, self.adjudicator)
+        found = (self.hospital, self.commission, self.insurer, self.adjudicator)
+        self.agents: tuple[Agent, ...] = tuple(agent for agent in found if agent is not None)
+        self._news = asyncio.Event()
+        ports.delivery.on_arrival(self._receive)
+
+    # --- the loop
+
+    def start(self) -> None:
+        """After the node started: open work is looked at again."""
+        for agent in self.agents:
+            agent.start()
+
+    def tell(self) -> None:
+        """There is news: a final block. Safe to call from any callback of the event loop."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Work for ever; cancel to stop."""
+        while True:
+            self._news.clear()
+            for _ in range(MAX_ROUNDS):
+                if await self._round_safely() == 0:
+                    break
+                await asyncio.sleep(0)
+            try:
+                async with asyncio.timeout(IDLE_S):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    async def round(self) -> int:
+        """One look at everything: blocks, parcels, work, outbox. Returns how much moved."""
+        moved = sum(agent.catch_up() for agent in self.agents)
+        moved += self.ports.delivery.confirm_pending()
+        for agent in self.agents:
+            moved += await agent.reconcile()
+        return moved + await self.ports.delivery.drain()
+
+    async def _round_safely(self) -> int:
+        try:
+            return await self.round()
+        except (NodeError, LedgerError) as error:
+            _log.error("agents.round_failed", code=error.code)
+            return 0
+
+    def _receive(self, parcel: StoredParcel) -> None:
+        for agent in self.agents:
+            agent.receive(parcel)
+        self._news.set()
+
+    # --- what it offers (RolesPort)
+
+    async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
+        """Hospital: publish documents. Returns (transaction id, record ids). Raises Unavailable, PublicationRefused."""
+        if self.hospital is None:
+            raise _no_role("hospital")
+        published = await self.hospital.publish_records(consent_id, documents)
+        self._news.set()
+        return published
+
+    async def commit_policies(self, policies: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+        """Insurer: commit to policies. Returns (transaction id, certificates). Raises Unavailable, PolicyRefused."""
+        if self.insurer is None:
+            raise _no_role("insurer")
+        return await self.insurer.commit_policies(policies)
+
+    async def decision(self, claim_id: str) -> Mapping[str, Any] | None:
+        """What was decided, for the insurer's or co-adjudicator's own staff."""
+        return self.discloser.decision(claim_id)
+
+    async def relay_token(self, token: str) -> str:
+        """Submit a customer's consent, revocation or acknowledgement. Returns the transaction id."""
+        return await self.mailroom.relay_token(token)
+
+
+def _no_role(role: str) -> Unavailable:
+    return Unavailable("no_role", f"this node does not act as {role}")
