@@ -14,7 +14,7 @@ from consensus.receiving import on_message
 from consensus.repair import fetch, next_time, repeat_all, repeat_nullify, watch_gap
 from consensus.startup import ask_positions, on_start
 from consensus.state import Halted, State
-from consensus.types import Config, ConsensusError, Ref, Verdict
+from consensus.types import Config, ConsensusError, Ref, Status, Verdict
 
 CHECKPOINT_BYTES = 32 * 2**20
 """Block bytes journaled before the journal is rewritten without what was delivered."""
@@ -47,6 +47,22 @@ class Core:
             return out.effects()
         self._set_timer(out)
         return out.effects()
+
+    @property
+    def status(self) -> Status:
+        """A snapshot for people and metrics."""
+        state = self._state
+        return Status(
+            view=state.view,
+            leader=state.ids[state.leader(state.view)],
+            final_view=state.final_view,
+            delivered_view=state.delivered.view,
+            may_vote=state.may_vote and not self._halted,
+            halted=self._halted,
+            syncing=state.syncing,
+            patience=state.clock.patience,
+            silent=tuple(name for i, name in enumerate(state.ids) if state.activity.is_silent(i)),
+        )
 
     def _apply(self, event: Input, out: Outbox) -> None:
         state = self._state

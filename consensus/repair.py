@@ -105,13 +105,14 @@ def _ask(state: State, out: Outbox, peer: int, kind: str, number: int) -> None:
 
 
 def watch_gap(state: State, out: Outbox) -> None:
-    """1.5: a finalization whose ancestors cannot be had one by one soon is the host's to sync."""
-    if state.final_view <= state.delivered.view or state.syncing or state.finalized is None:
+    """1.5: a finalization whose ancestors cannot be had one by one soon is the host's to sync. Blocks that are here and
+    only wait to be executed are no gap."""
+    far = state.final_view - state.delivered.view > NEAR_VIEWS and not state.usable(state.final_view)
+    if state.syncing or state.finalized is None or not (far or any(_gap_wants(state))):
         state.behind_since = None
         return
     if state.behind_since is None:
         state.behind_since = state.now
-    far = state.final_view - state.delivered.view > NEAR_VIEWS and not state.usable(state.final_view)
     if far or state.now >= state.behind_since + state.config.timing.behind:
         state.syncing = True
         out.behind = Behind(state.finalized)

@@ -132,6 +132,23 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True)
+class Status:
+    """Where a core stands, for readiness, metrics and people. Nothing may be decided by it."""
+
+    view: int
+    leader: str
+    final_view: int
+    delivered_view: int
+    may_vote: bool
+    halted: bool
+    syncing: bool
+    patience: int
+    """D of the current view in milliseconds: above `Timing.base` when views were given up lately."""
+    silent: tuple[str, ...]
+    """Validators whose turns are skipped because they are not heard (A4)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Floor:
     """The application's last durable block: where delivery resumes. `certificate` is the finalization that
     covered it (its own or a descendant's); None only at the root."""
