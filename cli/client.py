@@ -52,6 +52,10 @@ class NodeClient:
         body = {"token": token} if token is not None else {"slip": slip}
         return self.post(f"/v1/consents/{consent_id}/revocation", body, wait=wait_s)
 
+    def relay_payee(self, token: str, envelope: bytes) -> Any:
+        """Hand over a payee's account, sealed to the insurers that the token names."""
+        return self.post("/v1/payees", {"token": token, "envelope": envelope.hex()})
+
     def acknowledge(self, token: str, *, wait_s: int = 0) -> Any:
         """Relay a payee's acknowledgement."""
         return self.post("/v1/acknowledgements", {"token": token}, wait=wait_s)

@@ -6,7 +6,7 @@ Knows standard output, tables and the --json option. Must not know what the figu
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 import msgspec
@@ -16,15 +16,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def json_option(command: F) -> F:
     """Decorator: the flag `--json`, handed to the command as `as_json`."""
-    decorate: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-    return decorate(command)
+    option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    return cast(F, option(command))
 
 
 def print_json(value: Any) -> None:
     """One JSON document on a line of its own, keys sorted."""
-    stream = click.get_binary_stream("stdout")
-    stream.write(msgspec.json.encode(value, order="sorted") + b"\n")
-    stream.flush()
+    sys.stdout.flush()
+    sys.stdout.buffer.write(msgspec.json.encode(value, order="sorted") + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def print_text(text: str) -> None:

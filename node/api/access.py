@@ -31,6 +31,8 @@ ACCESS: Final[dict[tuple[str, str], Scope | str]] = {
     ("POST", "/v1/consents"): "consent",
     ("GET", "/v1/consents/{consent_id}"): "read",
     ("POST", "/v1/consents/{consent_id}/revocation"): "consent",
+    ("GET", "/v1/consents/{consent_id}/mail"): "consent",
+    ("POST", "/v1/payees"): "consent",
     ("POST", "/v1/acknowledgements"): "consent",
     ("POST", "/v1/records"): "publish",
     ("GET", "/v1/records/{record_id}"): "read",

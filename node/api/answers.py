@@ -112,10 +112,11 @@ def consent_view(read: Reader, consent_id: str, consent: ConsentState) -> dict[s
     }
 
 
-def record_view(record_id: str, record: RecordState, refusals: list[Any]) -> dict[str, Any]:
-    """A record's public state, and operations about it that were refused."""
+def record_view(record_id: str, record: RecordState, refusals: list[Any], rejection: list[str]) -> dict[str, Any]:
+    """A record's public state, operations about it that were refused, and why a commission rejected it."""
     return {
         "record_id": record_id,
         **msgspec.to_builtins(record),
         "refusals": msgspec.to_builtins(refusals),
+        "rejection": rejection,
     }

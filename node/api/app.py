@@ -91,7 +91,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     operations.add_routes(app, node, directory, metrics)
     transactions.add_routes(app, node)
     claims.add_routes(app, node, roles, directory)
-    customers.add_routes(app, node)
+    customers.add_routes(app, node, roles)
     evidence.add_routes(app, node, roles, directory)
     ledger.add_routes(app, node)
     events.add_routes(app, node)

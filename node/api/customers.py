@@ -17,7 +17,7 @@ from contracts.tokens import decode_acknowledgement, decode_consent, decode_revo
 from ledger.types import Hex32
 from node.api.answers import Id, Wait, answer, consent_view, read_body
 from node.api.parties import Viewer
-from node.api.port import NodePort
+from node.api.port import NodePort, RolesPort
 from node.api.problems import ApiError, not_found
 from node.api.transactions import respond
 
@@ -45,7 +45,14 @@ class AcknowledgementRequest(Struct, frozen=True, forbid_unknown_fields=True):
     token: Token
 
 
-def add_routes(app: FastAPI, node: NodePort) -> None:
+class PayeeRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """The account to be paid, sealed by the customer to the insurers that the token names."""
+
+    token: Token
+    envelope: Annotated[str, Meta(pattern=r"\A(?:[0-9a-f]{2}){1,262144}\Z")]
+
+
+def add_routes(app: FastAPI, node: NodePort, roles: RolesPort) -> None:
     """Add this module's routes to the application."""
 
     @app.post("/v1/consents", status_code=202)
@@ -80,6 +87,18 @@ def add_routes(app: FastAPI, node: NodePort) -> None:
             "consent.revoke", ConsentRevoke(consent_id=consent_id, token=body.token, slip=body.slip)
         )
         return await respond(node, tx_id, wait)
+
+    @app.post("/v1/payees", status_code=202)
+    async def relay_payee(request: Request) -> Response:
+        """Pass on the sealed account of a consent's payee; this node cannot open it."""
+        body = await read_body(request, PayeeRequest)
+        roles.relay_payee(body.token, bytes.fromhex(body.envelope))
+        return answer({"relayed": True}, 202)
+
+    @app.get("/v1/consents/{consent_id}/mail")
+    async def show_mail(consent_id: Id) -> Response:
+        """The customer's mail that this node keeps, as ciphertext: only the mailbox key opens it."""
+        return answer({"items": roles.mail_of(consent_id)})
 
     @app.post("/v1/acknowledgements", status_code=202)
     async def acknowledge(request: Request, wait: Wait = 0) -> Response:

@@ -66,7 +66,8 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
         record = read_record(read, record_id)
         if record is None or not Viewer(read, node.identity.participant).sees_record(record):
             raise not_found("record")
-        return answer(record_view(record_id, record, directory.refusals(record_id)))
+        refusals = directory.refusals(record_id)
+        return answer(record_view(record_id, record, refusals, roles.rejection(record_id)))
 
     @app.post("/v1/policies", status_code=202)
     async def commit_policies(request: Request, wait: Wait = 0) -> Response:

@@ -69,6 +69,18 @@ class RolesPort(Protocol):
         """Insurer and co-adjudicator: what was decided, with amounts and reasons."""
         ...
 
+    def relay_payee(self, token: str, envelope: bytes) -> None:
+        """Customer: the payee's opening for the insurers that the consent token names."""
+        ...
+
+    def mail_of(self, consent_id: str) -> list[dict[str, Any]]:
+        """Customer: ciphertexts kept for the consent's mailbox: kind, subject, digest, envelope (hex)."""
+        ...
+
+    def rejection(self, record_id: str) -> list[str]:
+        """Hospital: the codes with which a commission rejected a record; empty if none came."""
+        ...
+
     async def dossier(self, claim_id: str) -> bytes:
         """The dossier of a claim, with what this participant may disclose."""
         ...

@@ -113,6 +113,8 @@ class MemoryRoles:
         self.decisions: dict[str, Mapping[str, Any]] = {}
         self.dossiers: dict[str, bytes] = {}
         self.policies: list[Mapping[str, Any]] = []
+        self.payees: list[tuple[str, bytes]] = []
+        self.mail: dict[str, list[dict[str, Any]]] = {}
 
     async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
         self.published.append((consent_id, documents))
@@ -124,6 +126,15 @@ class MemoryRoles:
 
     async def decision(self, claim_id: str) -> Mapping[str, Any] | None:
         return self.decisions.get(claim_id)
+
+    def relay_payee(self, token: str, envelope: bytes) -> None:
+        self.payees.append((token, envelope))
+
+    def mail_of(self, consent_id: str) -> list[dict[str, Any]]:
+        return self.mail.get(consent_id, [])
+
+    def rejection(self, record_id: str) -> list[str]:
+        return []
 
     async def dossier(self, claim_id: str) -> bytes:
         if claim_id not in self.dossiers:
