@@ -178,6 +178,8 @@ def _close_unpaid(operation: Operation, payout_id: str, payout: PayoutState) -> 
     if not is_possible("payout", payout.status, "claim.close"):
         raise Refusal("PAYOUT_OPEN", f"this payout is {payout.status}", payout_id)
     policy = operation.require(PolicyState, payout.policy_id, "POLICY_UNKNOWN")
-    if operation.speaker.endorsers.isdisjoint(list_outside(operation, policy)):
+    consent = operation.require(ConsentState, payout.consent_id, "CONSENT_MISSING")
+    heard = operation.speaker.endorsers & list_outside(operation, policy)
+    if not any(consent.grants(name, "co-adjudicate") for name in heard):
         raise Refusal("CO_ADJUDICATOR_MISSING", "nothing due: a co-adjudicator outside the group endorses", payout_id)
     operation.put(payout_id, replace(payout, status=next_status("payout", payout.status, "claim.close", payout_id)))

@@ -17,7 +17,7 @@ from contracts.membership import MIN_VALIDATORS, check_genesis, genesis_values, 
 from contracts.operations import BlockContext
 from contracts.receipts import Receipt, receipts_root
 from contracts.states import encode_state, state_key
-from contracts.transition import BlockRun, check_signers
+from contracts.transition import BlockRun
 from ledger.blocks import Block, Header, encode_block, header_hash, transactions_root
 from ledger.certificates import ValidatorSet
 from ledger.errors import DecodeError, InvalidBlock, InvalidTransaction
@@ -25,6 +25,18 @@ from ledger.merkle import Frontier, leaf_hash
 from ledger.state import Reader, Versioned, map_key, map_value
 from ledger.statemap import StateMap
 from ledger.transactions import SignedTransaction, decode_transaction
+
+__all__ = [
+    "ChainState",
+    "Decoder",
+    "ExecutedBlock",
+    "Verifier",
+    "build_block",
+    "compare_changes",
+    "execute_block",
+    "genesis_state",
+    "validator_set",
+]
 
 Verifier = Callable[[SignedTransaction], None]
 """Checks every signature of a transaction; raises InvalidTransaction."""
@@ -123,18 +135,6 @@ def build_block(parent: ChainState, candidates: Iterable[SignedTransaction], *, 
         taken.add(candidate.tx_id)
         budget.take(prepared)
     return _finish(parent, run, taken)
-
-
-def check_candidate(parent: ChainState, signed: SignedTransaction, *, time_ms: int) -> None:
-    """What must hold before a transaction may wait for a block on `parent`: cheap, and no signature is checked.
-
-    Raises InvalidTransaction with a code of `check_transaction`, `unknown_signer` or `replay`.
-    """
-    context = BlockContext(parent.genesis.network, parent.height + 1, time_ms, parent.read)
-    check_transaction(prepare(signed), context.limits, parent.genesis.network, time_ms)
-    check_signers(context, signed)
-    if parent.is_recent(signed.tx_id):
-        raise InvalidTransaction("replay", f"transaction {signed.tx_id} is in this ancestry")
 
 
 def execute_block(

@@ -205,7 +205,7 @@ SCRIPT += [(9, 0, 0), (9, 0, 1), (9, 0, 2), (10, 0, 0)]
 """One claim from admission to close, in terms of the random actions."""
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, len(SCRIPT)), STEPS)
 def test_invariants_hold_after_every_block(told: int, steps: list[tuple[int, int, int]]) -> None:
     world = World()

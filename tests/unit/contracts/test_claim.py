@@ -147,13 +147,15 @@ def test_a_claim_closes_when_every_payout_is_paid() -> None:
         ((), "CO_ADJUDICATOR_MISSING"),
         (("commission",), "CO_ADJUDICATOR_MISSING"),
         (("tpa-owned",), "CO_ADJUDICATOR_MISSING"),
+        (("auditor",), "CO_ADJUDICATOR_MISSING"),
         (("tpa",), "ok"),
         (("commission", "tpa"), "ok"),
     ],
 )
 def test_nothing_due_takes_the_word_of_an_outside_co_adjudicator(endorsers: tuple[str, ...], code: str) -> None:
+    """The commission is not listed, `tpa-owned` is the insurer's, the auditor may not read under this consent."""
     network = Network()
-    policy = network.commit_policy(co_adjudicators=("tpa", "tpa-owned"))
+    policy = network.commit_policy(co_adjudicators=("tpa", "tpa-owned", "auditor"))
     _, claim_id = network.ready_claim(policy.policy_id)
     network.adjudicate(claim_id)
     payout_id = network.payout_id(claim_id, policy.policy_id)

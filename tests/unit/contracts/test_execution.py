@@ -14,7 +14,6 @@ from contracts.errors import Refusal
 from contracts.execution import (
     ChainState,
     build_block,
-    check_candidate,
     compare_changes,
     execute_block,
 )
@@ -258,10 +257,6 @@ def test_transactions_that_no_block_may_carry() -> None:
         assert refused(network, forge(network, transaction.encoded)) == code
         if code != "bad_signature":
             assert build_block(network.state, [transaction], time_ms=now).transactions == ()
-            with pytest.raises(InvalidTransaction) as caught:
-                check_candidate(network.state, transaction, time_ms=now)
-            assert caught.value.code == code
-    check_candidate(network.state, good, time_ms=now)
     assert refused(network, forge(network, b"noise")) == "json"
     assert refused(network, forge(network, good.encoded + b" ")) == "not_canonical"
     for edge in (now + 1, now + 48 * HOUR_MS):
@@ -314,9 +309,6 @@ def test_a_transaction_is_in_an_ancestry_once() -> None:
         with pytest.raises(InvalidBlock) as caught:
             execute_block(ancestor, block, network.verify)
         assert caught.value.code == "replay"
-        with pytest.raises(InvalidTransaction) as waiting:
-            check_candidate(ancestor, signed, time_ms=network.now_ms + 3)
-        assert waiting.value.code == "replay"
     fork = build_block(network.state, [signed], time_ms=network.now_ms + 5)
     assert fork.transactions == (signed,), "another ancestry does not know it"
 

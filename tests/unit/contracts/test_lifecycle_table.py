@@ -1,7 +1,10 @@
 """The life cycles as data: reachable, free of dead ends that nobody meant, and refused elsewhere."""
 
+from pathlib import Path
+
 import pytest
 
+import contracts
 from contracts.errors import Refusal
 from contracts.kinds import KINDS
 from contracts.lifecycle import CLAIM_STEPS, PAYOUT_STEPS, TABLES, is_possible, next_status
@@ -48,3 +51,11 @@ def test_every_pair_outside_the_table_is_refused(subject: str) -> None:
 def test_actions_are_kinds_or_the_ledgers_own() -> None:
     for _, action in [*CLAIM_STEPS, *PAYOUT_STEPS]:
         assert action in KINDS or action.startswith("ledger.")
+
+
+def test_the_readme_draws_every_status() -> None:
+    text = (Path(contracts.__path__[0]) / "README.md").read_text(encoding="utf-8")
+    drawing = text[text.index("## The life of a claim") : text.index("## Limits")]
+    for table in TABLES.values():
+        for step in table.values():
+            assert step.to in drawing
