@@ -6,9 +6,10 @@ time alone, so nodes with the same chain admit the same; and a transaction leave
 expired, or can never stand in a block.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from contracts.execution import ChainState
+from contracts.genesis import Limits
 from contracts.kinds import prepare
 from contracts.limits import Budget, check_transaction
 from contracts.states import read_parameters
@@ -34,6 +35,7 @@ class Mempool:
         self._bytes = 0
         self._by_author: dict[str, tuple[int, int]] = {}
         self._next_scan_ms = 0
+        self._limits_of: tuple[int, Limits] | None = None
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -42,8 +44,8 @@ class Mempool:
         return tx_id in self._pending
 
     def __iter__(self) -> Iterator[SignedTransaction]:
-        """Pending transactions, oldest first. The pool may change between two steps of a caller, not within."""
-        return iter(list(self._pending.values()))
+        """Pending transactions, oldest first. The pool must not change while a caller iterates."""
+        return iter(self._pending.values())
 
     @property
     def size_bytes(self) -> int:
@@ -62,6 +64,9 @@ class Mempool:
         The same bytes give the same answer however often they come, before and after bytes of the same id
         with another author's signature.
         """
+        known = self._signatures.find(data)
+        if known is not None and known.tx_id in self._pending and self._pending[known.tx_id].encoded == data:
+            return known, False  # these very bytes passed every check and wait
         transaction = self._check(data, final, now_ms)
         if transaction.tx_id in self._pending or final.is_recent(transaction.tx_id):
             return transaction, False
@@ -70,23 +75,24 @@ class Mempool:
         self._account(transaction, 1)
         return transaction, True
 
-    def remove(self, tx_ids: Iterable[str]) -> None:
-        """These are final."""
-        for tx_id in tx_ids:
-            self._drop(tx_id)
+    def remove(self, tx_id: str) -> None:
+        """It is final, or can never be. Not pending: nothing happens."""
+        transaction = self._pending.pop(tx_id, None)
+        if transaction is not None:
+            self._account(transaction, -1)
 
     def drop_expired(self, final_time_ms: int) -> None:
         """Forget what no later block may contain. Cheap to call after every block: scans now and then."""
         if final_time_ms < self._next_scan_ms:
             return
         self._next_scan_ms = final_time_ms + EXPIRY_SCAN_MS
-        for item in list(self._pending.values()):
-            if item.content.expires_time <= final_time_ms:
-                self._drop(item.tx_id)
+        expired = [item.tx_id for item in self if item.content.expires_time <= final_time_ms]
+        for tx_id in expired:
+            self.remove(tx_id)
 
     def _check(self, data: bytes, final: ChainState, now_ms: int) -> SignedTransaction:
         """Everything that would make a block with this transaction alone invalid, cheapest first."""
-        limits = read_parameters(final.read).limits
+        limits = self._limits(final)
         if len(data) > limits.transaction_bytes:
             raise Rejected("too_large", f"{len(data)} bytes, at most {limits.transaction_bytes} in this network")
         try:
@@ -101,6 +107,12 @@ class Mempool:
             raise Rejected(error.code, error.detail) from None
         return transaction
 
+    def _limits(self, final: ChainState) -> Limits:
+        """The limits in force, read again when the final state is another one."""
+        if self._limits_of is None or self._limits_of[0] != final.height:
+            self._limits_of = (final.height, read_parameters(final.read).limits)
+        return self._limits_of[1]
+
     def _check_room(self, transaction: SignedTransaction) -> None:
         config = self._config
         size = len(transaction.encoded)
@@ -111,11 +123,6 @@ class Mempool:
         if (count + 1) * 100 > config.max_transactions * share or (held + size) * 100 > config.max_bytes * share:
             detail = f"{count} transactions of {transaction.content.author} are waiting, its share of this node"
             raise Overloaded(detail, RETRY_AFTER_MS)
-
-    def _drop(self, tx_id: str) -> None:
-        transaction = self._pending.pop(tx_id, None)
-        if transaction is not None:
-            self._account(transaction, -1)
 
     def _account(self, transaction: SignedTransaction, sign: int) -> None:
         author, size = transaction.content.author, len(transaction.encoded)

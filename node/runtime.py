@@ -30,7 +30,7 @@ from node.identity import Identity
 from node.mempool import Mempool
 from node.ordering import blocksync, neighbours
 from node.ordering.driver import Driver, Wiring
-from node.ordering.gossip import REPEAT_S, Gossip, take_batch
+from node.ordering.gossip import REPEAT_S, SLICE, Gossip, Intake
 from node.ordering.links import Links
 from node.ordering.neighbours import MAX_SKEW_MS, Neighbours
 from node.ordering.workshop import Workshop
@@ -90,10 +90,12 @@ class Node:
         self.driver = Driver(self._wiring(timing))
         self.neighbours = Neighbours(self.chain, links, clock, self.driver.on_message)
         self._gossip = Gossip(lambda data: links.broadcast(Lane.GOSSIP, data), self.driver.transactions_known)
+        self._intake = Intake(self._admit_from, self.driver.reports.blame, self.driver.transactions_known)
+        self._since_pause = 0
         self._tasks: list[asyncio.Task[None]] = []
         self.chain.on_commit.append(self._forget_final)
         links.on_message(Lane.CONSENSUS, self.driver.on_message)
-        links.on_message(Lane.GOSSIP, self._on_gossip)
+        links.on_message(Lane.GOSSIP, self._intake.receive)
         links.register(blocksync.METHOD, self.driver.sync.serve)
         links.register(neighbours.METHOD, self.neighbours.serve)
 
@@ -102,7 +104,7 @@ class Node:
     async def start(self) -> None:
         """Read the journal and begin to take part. Raises StoreError, JournalFailed."""
         await self.driver.start()
-        for work in (self.driver.run(), self.neighbours.run(), self._repeat()):
+        for work in (self.driver.run(), self.neighbours.run(), self._intake.run(), self._repeat()):
             self._tasks.append(asyncio.get_running_loop().create_task(work))
 
     async def wait_failed(self) -> None:
@@ -116,6 +118,10 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        figures = self.figures()
+        times = sorted(figures.pop("sync_times_s"))
+        middle, high = (times[len(times) // 2], times[len(times) * 99 // 100]) if times else (0.0, 0.0)
+        self.log.info("figures", fsync=[round(middle * 1000, 2), round(high * 1000, 2)], **figures)
         await self.driver.stop()
         self.chain.close()
         self._store.close()
@@ -142,9 +148,13 @@ class Node:
 
         Raises Rejected with the code of what is wrong, or Overloaded.
         """
+        self._since_pause += 1
+        if self._since_pause >= SLICE:  # a batch of a thousand must not keep votes waiting
+            self._since_pause = 0
+            await asyncio.sleep(0)
         transaction, is_new = self._admit(data)
         if is_new:
-            self._gossip.tell(data)
+            self._gossip.tell(transaction.tx_id, data)
             self.driver.transactions_known()
         return transaction.tx_id
 
@@ -159,34 +169,25 @@ class Node:
     def _admit(self, data: bytes) -> tuple[SignedTransaction, bool]:
         return self.mempool.admit(data, self.chain.final, self.clock.now_ms())
 
-    def _on_gossip(self, sender: str, payload: bytes) -> None:
-        fresh: list[bytes] = []
-
-        def admit(data: bytes) -> None:
-            if self._admit(data)[1]:
-                fresh.append(data)
-
-        fault = take_batch(payload, admit)
-        if fault is not None:
-            self.driver.reports.blame(sender, fault)
-        if self.validators.index_of(sender) is None:  # may not reach every validator itself
-            for data in fresh:
-                self._gossip.tell(data)
-        if fresh:
-            self.driver.transactions_known()
+    def _admit_from(self, sender: str, data: bytes) -> None:
+        transaction, is_new = self._admit(data)
+        if is_new and self.validators.index_of(sender) is None:  # it may not reach every validator itself
+            self._gossip.tell(transaction.tx_id, data)
 
     def _forget_final(self, block: FinalBlock) -> None:
-        self.mempool.remove(receipt.tx_id for receipt in block.receipts)
+        for receipt in block.receipts:
+            self.mempool.remove(receipt.tx_id)
+            self._gossip.forget(receipt.tx_id)
         self.mempool.drop_expired(block.header.time_ms)
 
     async def _repeat(self) -> None:
-        """Tell again what was pending already a round ago: the message or its reader may have been lost."""
-        before: set[str] = set()
         while True:
             await asyncio.sleep(REPEAT_S)
-            old = [item for item in self.mempool if item.tx_id in before]
-            self._gossip.tell_again([item.encoded for item in old])
-            before = {item.tx_id for item in self.mempool}
+            self._gossip.repeat(self._pending_bytes)
+
+    def _pending_bytes(self, tx_id: str) -> bytes | None:
+        found = self.mempool.get(tx_id)
+        return None if found is None else found.encoded
 
     # --- health -----------------------------------------------------------------------------------------------
 

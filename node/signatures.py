@@ -1,9 +1,9 @@
 """Each signature is checked once: decoded and verified transactions, remembered by the hash of their full bytes.
 
 Knows no pool and no block. Must always hold: the key of the memory is the SHA-256 of *all* bytes, never a
-transaction id, because two byte strings of one id can differ in the author's signature; and a remembered
-signature counts only where its signer's key is known to the state at hand, so that memory never changes a
-verdict. A registered key never changes, which makes remembering sound.
+transaction id, because two byte strings of one id can differ in the author's signature. A registered key never
+changes, which makes remembering sound; whether the key is known to the state at hand is asked each time, here or
+by the executor, so memory never changes a verdict.
 """
 
 import hashlib
@@ -31,19 +31,29 @@ class SignatureMemory:
 
     def decode(self, data: bytes) -> SignedTransaction:
         """As `ledger.transactions.decode_transaction`, without the work if these bytes were verified before."""
-        found = self._verified.get(hashlib.sha256(data).digest())
+        found = self.find(data)
         return decode_transaction(data) if found is None else found
+
+    def find(self, data: bytes) -> SignedTransaction | None:
+        """The transaction of exactly these bytes if its signatures were verified before."""
+        return self._verified.get(hashlib.sha256(data).digest())
 
     def verify(self, transaction: SignedTransaction, read: Reader) -> None:
         """Raise InvalidTransaction `unknown_signer` or `bad_signature`, judged by the keys in `read`."""
-        resolve = build_resolver(read)
-        digest = hashlib.sha256(transaction.encoded).digest()
-        if digest in self._verified:
-            _check_signers(transaction, resolve)
-            return
+        if self.find(transaction.encoded) is None:
+            self._verify_new(transaction, read)
+        else:
+            _check_signers(transaction, build_resolver(read))
+
+    def verify_in_block(self, transaction: SignedTransaction, read: Reader) -> None:
+        """`verify` for the executor, which asks for every signer's key itself (`contracts.transition`)."""
+        if self.find(transaction.encoded) is None:
+            self._verify_new(transaction, read)
+
+    def _verify_new(self, transaction: SignedTransaction, read: Reader) -> None:
         self.checked += 1
-        verify_transaction(transaction, resolve)
-        self._verified[digest] = transaction
+        verify_transaction(transaction, build_resolver(read))
+        self._verified[hashlib.sha256(transaction.encoded).digest()] = transaction
         if len(self._verified) > self._capacity:
             self._verified.popitem(last=False)
 

@@ -1,55 +1,70 @@
 """Transactions from node to node: what was admitted here is told to everybody once, in batches.
 
-Knows bytes and peers; admission is the mempool's. Must always hold: a transaction is told on by the node that
-first took it from a client or from a participant without a vote, so a full mesh carries each of them once; a batch
-is bounded in bytes and number; what a peer sends is admitted by the same rule as what a client sends.
+Knows bytes and peers; admission is the mempool's. Must always hold: a transaction is told by the node that
+first took it from a client or from a participant without a vote, so a full mesh carries each of them once; every
+batch and queue is bounded; what a peer sends is admitted by the same rule as what a client sends, in slices so
+small that votes never wait long behind transactions.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from ledger.errors import DecodeError
 from ledger.parts import join_parts, split_parts
 from node.errors import Overloaded, Rejected
 
 INTERVAL_S = 0.02
-"""How long new transactions gather before they are told on."""
+"""How long new transactions gather before they are told."""
 MAX_BATCH_BYTES = 256 * 1024
-"""One message: about 400 small transactions, verified in a few hundredths of a second."""
+"""One message: about 400 small transactions."""
 MAX_BATCH = 500
 REPEAT_S = 2.0
-"""A transaction that is still pending after this long is told again: a message may have been lost."""
-MAX_REPEATED = 2_000
-"""Transactions told again at once."""
-
-
-class Broadcast(Protocol):
-    """Tell every linked peer."""
-
-    def __call__(self, payload: bytes) -> None: ...
+"""What is still pending after this long is told again, by the node that told it first: a message was lost."""
+REPEAT_MAX_S = 60.0
+"""The waiting time doubles up to this: a network that is merely busy must not be made busier."""
+MAX_REPEATED = 200
+"""Transactions told again in one round."""
+SLICE = 32
+"""Transactions admitted before others have their turn: about 5 ms."""
+MAX_WAITING = 20_000
+"""Transactions of peers that wait to be admitted; beyond it new batches are dropped, and told again later."""
+FORGED = frozenset({"bad_signature", "json", "not_canonical", "schema"})
+"""Refusals that no correct node provokes by passing on what it admitted."""
 
 
 class Gossip:
-    """The outgoing side, and the taking apart of what comes in."""
+    """The outgoing side."""
 
-    def __init__(self, broadcast: Broadcast, on_flushed: Callable[[], None]) -> None:
-        """`on_flushed` is called after every round in which something was told."""
+    def __init__(self, broadcast: Callable[[bytes], None], on_flushed: Callable[[], None]) -> None:
+        """`broadcast` tells every linked peer; `on_flushed` is called after a round in which something was told."""
         self._broadcast = broadcast
         self._on_flushed = on_flushed
         self._fresh: list[bytes] = []
         self._handle: asyncio.TimerHandle | None = None
+        self._told: dict[str, tuple[float, float]] = {}
+        """tx id -> (when to tell again, waiting time after that), oldest first."""
 
-    def tell(self, data: bytes) -> None:
+    def tell(self, tx_id: str, data: bytes) -> None:
         """Pass a newly admitted transaction on with the next batch."""
-        self._fresh.append(data)
-        if self._handle is None:
-            self._handle = asyncio.get_running_loop().call_later(INTERVAL_S, self.flush)
+        loop = asyncio.get_running_loop()
+        self._told[tx_id] = (loop.time() + REPEAT_S, 2 * REPEAT_S)
+        self._queue(data)
 
-    def tell_again(self, pending: list[bytes]) -> None:
-        """Repeat what has been waiting for long."""
-        for data in pending[:MAX_REPEATED]:
-            self.tell(data)
+    def forget(self, tx_id: str) -> None:
+        """It is final or expired."""
+        self._told.pop(tx_id, None)
+
+    def repeat(self, pending: Callable[[str], bytes | None]) -> None:
+        """Tell again what is overdue and still pending."""
+        now = asyncio.get_running_loop().time()
+        due = [tx_id for tx_id, (at, _) in self._told.items() if at <= now][:MAX_REPEATED]
+        for tx_id in due:
+            data = pending(tx_id)
+            _, wait = self._told.pop(tx_id)
+            if data is not None:
+                self._told[tx_id] = (now + wait, min(2 * wait, REPEAT_MAX_S))
+                self._queue(data)
 
     def flush(self) -> None:
         """Send what gathered."""
@@ -69,28 +84,56 @@ class Gossip:
             self._broadcast(join_parts(batch))
             self._on_flushed()
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether something has not been told yet."""
-        return bool(self._fresh)
+    def _queue(self, data: bytes) -> None:
+        self._fresh.append(data)
+        if self._handle is None:
+            self._handle = asyncio.get_running_loop().call_later(INTERVAL_S, self.flush)
 
 
-def take_batch(payload: bytes, admit: Callable[[bytes], None]) -> str | None:
-    """Admit every transaction of a peer's batch. Returns a code to blame the peer for, None if there is no fault.
+class Intake:
+    """The incoming side: batches of peers, admitted slice by slice by one task."""
 
-    A full pool is no fault of the peer; neither is a key that this node does not know yet.
-    """
-    try:
-        parts = split_parts(payload, most=MAX_BATCH)
-    except DecodeError as error:
-        return f"gossip_{error.code}"
-    fault = None
-    for data in parts:
+    def __init__(
+        self,
+        admit: Callable[[str, bytes], None],
+        blame: Callable[[str, str], None],
+        on_slice: Callable[[], None],
+    ) -> None:
+        """`admit` takes one transaction of a peer; `on_slice` is called after each slice."""
+        self._admit = admit
+        self._blame = blame
+        self._on_slice = on_slice
+        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._filled = asyncio.Event()
+        self.dropped = 0
+
+    def receive(self, sender: str, payload: bytes) -> None:
+        """A peer's batch."""
         try:
-            admit(data)
-        except Overloaded:
-            return fault
-        except Rejected as error:
-            if error.code in ("bad_signature", "json", "not_canonical", "schema"):
-                fault = f"gossip_{error.code}"
-    return fault
+            parts = split_parts(payload, most=MAX_BATCH)
+        except DecodeError as error:
+            self._blame(sender, f"gossip_{error.code}")
+            return
+        if len(self._waiting) + len(parts) > MAX_WAITING:
+            self.dropped += len(parts)
+            return
+        self._waiting.extend((sender, data) for data in parts)
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Admit for ever."""
+        while True:
+            while not self._waiting:
+                self._filled.clear()
+                await self._filled.wait()
+            for _ in range(min(SLICE, len(self._waiting))):
+                sender, data = self._waiting.popleft()
+                try:
+                    self._admit(sender, data)
+                except Overloaded:
+                    self.dropped += 1
+                except Rejected as error:
+                    if error.code in FORGED:
+                        self._blame(sender, f"gossip_{error.code}")
+            self._on_slice()
+            await asyncio.sleep(0)

@@ -115,7 +115,7 @@ class Workshop:
     def execute(self, state: ChainState, block: Block) -> ExecutedBlock:
         """Execute with this node's memory of checked signatures. Raises InvalidBlock, InvalidTransaction."""
         return execute_block(
-            state, block, lambda item: self._signatures.verify(item, state.read), self._signatures.decode
+            state, block, lambda item: self._signatures.verify_in_block(item, state.read), self._signatures.decode
         )
 
     def has_fresh(self, parent: bytes) -> bool:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -114,9 +115,15 @@ class ProcessCluster:
                 stderr=stream,
                 text=True,
                 cwd=Path(__file__).parents[2],
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                env=_environment(),
             )
         return process, log
+
+
+def _environment() -> dict[str, str]:
+    """Where a developer's machine writes no byte code, every start would compile all libraries anew."""
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "claimnode-test-bytecode")}
 
 
 @contextlib.contextmanager
