@@ -60,6 +60,10 @@ class NodeRoles:
         """Customer: ciphertexts kept for the consent's mailbox."""
         return self.house.mailroom.mail_of(consent_id)
 
+    def rejection(self, record_id: str) -> list[str]:
+        """Hospital: the codes with which a commission rejected a record; empty if none came."""
+        return self.house.hospital.rejection(record_id) if self.house.hospital else []
+
     async def dossier(self, claim_id: str) -> bytes:
         """The dossier of a claim, with what this participant may disclose. Raises UnknownClaim."""
         material = self.house.discloser.dossier_material(claim_id)
