@@ -236,6 +236,11 @@ def test_v17_red_names_a_known_blue_invoice_of_its_type() -> None:
         assert faults(red, known=[OUTPATIENT], reverses=reverses) == ["V17"]
 
 
+def test_v17_a_code_that_is_no_text_names_nothing() -> None:
+    red = build_red(OUTPATIENT, reverses={"code": 5, "number": OUTPATIENT["number"]})
+    assert faults(red, known=[{**OUTPATIENT, "code": 5}]) == ["V17"]
+
+
 @pytest.mark.parametrize("blank", ["", None, " "])
 def test_v17_blank_codes_are_equal(blank: Any) -> None:
     red = build_red(VAT, reverses={"code": blank, "number": VAT["number"]})

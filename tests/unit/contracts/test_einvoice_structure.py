@@ -48,6 +48,21 @@ def test_v01_unknown_choice_is_reported_beside_other_faults(field: str, value: A
     assert faults(OUTPATIENT, **{field: value}, number="1", payer_name=" ") == ["V01", "V02", "V03:payer_name"]
 
 
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("institution_level", ["0", "1", "2", "3"]),
+        ("insurance_type", ["employee", "resident", "other"]),
+        ("check_code", ["000000", "999999", "zzzzzz", "ZZZZZZ", "aA0zZ9"]),
+        ("code", ["00000000", "99999999"]),
+        ("number", ["0000000000", "9999999999"]),
+    ],
+)
+def test_every_sound_value_passes(field: str, values: list[str]) -> None:
+    for value in values:
+        assert faults(OUTPATIENT, **{field: value}) == []
+
+
 def test_v01_choices_of_a_vat_invoice_are_not_looked_at() -> None:
     assert faults(VAT, institution_level="9", insurance_type="x", payment_mode="y", check_code="!") == []
 

@@ -206,6 +206,30 @@ def test_3_7_a_cap_on_nothing_gives_no_reason() -> None:
     assert only(case({"OP": exact}, [invoice(total_fen=10_001)]))["reasons"] == ["ANNUAL_LIMIT"]
 
 
+@pytest.mark.parametrize("limit", ["per_day_limit_fen", "annual_limit_fen", "lifetime_limit_fen"])
+def test_3_7_a_limit_is_used_up_by_the_visits_of_the_case(limit: str) -> None:
+    visits = [invoice(number=str(number), total_fen=4_000) for number in range(3)]
+    assert only(case({"OP": expense(**{limit: 7_001})}, visits))["payable_fen"] == 7_001
+    prior = {"22": {"OP": {"paid_fen": 2_000, "day_paid_fen": {"2022-05-05": 2_000}}}}
+    used = case({"OP": expense(**{limit: 7_001})}, visits, prior_use=prior, lifetime_paid_fen={"OP": 2_000})
+    assert only(used)["payable_fen"] == 5_001
+
+
+def test_3_7_the_day_limit_is_of_one_event_date() -> None:
+    visits = [invoice(number=str(day), visit_date=f"2022-05-0{day}") for day in (1, 2)]
+    assert only(case({"OP": expense(per_day_limit_fen=6_000)}, visits))["payable_fen"] == 12_000
+
+
+@pytest.mark.parametrize(("ratio_bp", "paid"), [(4_999, 0), (5_000, 1)])
+def test_3_6_a_half_rounds_up_and_nothing_less(ratio_bp: int, paid: int) -> None:
+    rows = [{"ratio_bp": ratio_bp}]
+    assert only(case({"OP": expense(ratios=rows)}, [invoice(total_fen=1)]))["payable_fen"] == paid
+    bill = invoice("inpatient", total_fen=1)
+    one_day = stay(half_days=1)
+    found = only(case({"IP": expense("inpatient_expense", ratios=rows)}, [bill], stay=one_day))
+    assert found["payable_fen"] == paid
+
+
 def test_3_7_only_the_inpatient_pool_is_floored_not_each_loss() -> None:
     heavy = invoice("inpatient", third_party=[{"payer": "x", "amount_fen": 15_000}])
     other = invoice("inpatient", number="2")
