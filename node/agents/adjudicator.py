@@ -17,11 +17,13 @@ from contracts.statements import statement_message
 from contracts.states import ClaimState, read_claim, read_payout
 from ledger.crypto import ed25519
 from ledger.crypto.envelopes import recipient_key_id
+from ledger.encoding import convert
 from ledger.errors import EnvelopeError
 from ledger.transactions import endorsement_message
 from node.agents.agent import Agent, Step, done, wait
 from node.agents.facts import NotYet, read_facts
 from node.agents.mail import post, seal_parcel
+from node.agents.messages import ClosingMessage
 from node.agents.paying import FINISHED, close_core_hash, net_of
 from node.cases.checking import LedgerFacts, Mismatch, Package, check_delivery, check_inputs, check_outputs
 from node.cases.errors import CaseError
@@ -191,14 +193,13 @@ class AdjudicatorAgent(Agent):
         found = self._latest("closing", claim_id, claim.insurer)
         if found is None:
             return done("decided")
-        parcel, asked = found
+        parcel, content = found
+        asked = convert(content, ClosingMessage)
         answered = self.vault.get_secret(f"closed/{claim_id}")
         if answered == parcel.digest:
             return done("answered")
         code = self._closing_fault(claim_id, claim)
-        core_hash = close_core_hash(
-            self.ports.network, claim.insurer, claim_id, str(asked["nonce"]), int(asked["expires_ms"])
-        )
+        core_hash = close_core_hash(self.ports.network, claim.insurer, claim_id, asked.nonce, asked.expires_ms)
         keys = self.ports.keys
         message = endorsement_message(bytes.fromhex(core_hash), keys.participant, keys.key_id)
         signature = ed25519.sign(keys.signing.secret, message).hex() if code is None else ""

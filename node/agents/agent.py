@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 
 import structlog
 
+from contracts.errors import ContractError
 from contracts.machine.errors import MachineError
 from contracts.receipts import Event
 from ledger.errors import LedgerError
@@ -129,6 +130,19 @@ class Agent:
         """What goes wrong with one subject must not stop the others; the code says what, never about whom."""
         try:
             return await self.step(item)
-        except (NodeError, LedgerError, MachineError) as error:
+        except (NodeError, LedgerError, MachineError, ContractError) as error:
             _log.warning("agent.put_off", agent=self.name, subject=item.subject, code=error.code)
             return wait(error.code)
+        except Exception as error:
+            _log.error(
+                "agent.fault", agent=self.name, subject=item.subject, fault=type(error).__name__, at=_place(error)
+            )
+            return wait("internal")
+
+
+def _place(error: Exception) -> str:
+    """Where a fault of ours arose, without its text: that could quote a document."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else "unknown"

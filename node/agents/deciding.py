@@ -16,12 +16,14 @@ from contracts.machine.errors import MachineError
 from contracts.statements import Delivery, SignedStatement, StatementSignature, statement_message, verify_statement
 from contracts.states import read_key, read_participant
 from ledger.crypto import ed25519
+from ledger.encoding import convert
 from ledger.errors import LedgerError, SignatureError
 from node.agents.agent import AGAIN, Step, wait
 from node.agents.facts import read_facts
 from node.agents.gathering import Gathered, Gatherer
 from node.agents.ledgerbook import ClaimBook
 from node.agents.mail import post, seal_parcel
+from node.agents.messages import SignaturesMessage
 from node.agents.ports import Ports
 from node.agents.submitting import Submitter
 from node.cases.building import build_case, check_currency, event_date_of
@@ -215,13 +217,14 @@ class Decider:
         answered: set[str] = set()
         for parcel in self._ports.vault.parcels("signatures", facts.claim_id):
             content = self._ports.vault.open_parcel(parcel, self._ports.keys.envelope.secret)
-            if parcel.sender in answered or not isinstance(content, dict) or content.get("statements") != wanted:
+            answer = convert(content, SignaturesMessage)
+            if parcel.sender in answered or answer.statements != wanted:
                 continue
             answered.add(parcel.sender)
-            codes |= {str(code) for code in content.get("codes", [])}
-            for policy_id, signature in dict(content.get("signatures", {})).items():
-                one = StatementSignature(parcel.sender, str(content.get("key_id")), str(signature))
-                found.setdefault(policy_id, []).append(one)
+            codes |= set(answer.codes)
+            for policy_id in wanted:
+                signature = answer.signature_by(parcel.sender, policy_id)
+                found.setdefault(policy_id, []).extend([signature] if signature else [])
         return found, sorted(codes)
 
     def _counts(self, facts: LedgerFacts, item: PolicyPackage, answer: StatementSignature) -> bool:

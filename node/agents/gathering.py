@@ -10,14 +10,16 @@ from typing import Any
 from contracts.commitments import commit
 from contracts.errors import InputError
 from contracts.states import RecordState
+from ledger.encoding import convert
 from ledger.errors import DecodeError
 from node.agents.mail import keepers_of, open_latest
+from node.agents.messages import PoolMessage
 from node.agents.policies import HeldPolicy, PolicyBook
 from node.agents.ports import Ports
 from node.cases.checking import LedgerFacts
 from node.cases.documents import Record, read_record
 from node.cases.errors import CaseError
-from node.cases.openings import Opening
+from node.cases.openings import Opening, check_pool
 from node.errors import NodeError
 
 
@@ -77,9 +79,9 @@ class Gatherer:
     def _find_pool(self, facts: LedgerFacts) -> Opening | None:
         for parcel in self._ports.vault.parcels("pool", facts.claim.case_id):
             content = self._ports.vault.open_parcel(parcel, self._ports.keys.envelope.secret)
-            opening = content.get("pool") if isinstance(content, dict) else None
-            if isinstance(opening, dict) and _commits("pool-version", opening, facts.pool.commit):
-                return dict(opening)
+            opening = convert(content, PoolMessage).pool
+            if _commits("pool-version", opening, facts.pool.commit):
+                return check_pool(opening)
         return None
 
     def _payee(self, facts: LedgerFacts) -> Opening:

@@ -15,9 +15,11 @@ from contracts.identifiers import derive_record_id
 from contracts.receipts import Event, Receipt
 from contracts.states import ConsentState, read_consent, read_record
 from ledger.crypto.envelopes import ciphertext_digest
+from ledger.encoding import convert
 from ledger.errors import DecodeError
 from node.agents.agent import Agent, Step, done, wait
 from node.agents.mail import grantees_for, post, seal_parcel
+from node.agents.messages import VerdictMessage
 from node.cases.documents import DATA_CLASSES, Document, encode_record
 from node.errors import NodeError
 from node.vault import StoredParcel
@@ -147,7 +149,8 @@ class HospitalAgent(Agent):
     def _keep_verdict(self, record_id: str) -> None:
         for parcel in self.vault.parcels("verdict", record_id):
             content = self.vault.open_parcel(parcel, self.ports.keys.envelope.secret)
-            self.vault.put_secret(f"rejection/{record_id}", sorted(str(code) for code in content["codes"]))
+            verdict = convert(content, VerdictMessage)
+            self.vault.put_secret(f"rejection/{record_id}", sorted(verdict.codes))
             return
 
     def _unsigned(self, subject: str) -> Any:

@@ -11,11 +11,13 @@ from contracts.bodies import ClaimClose, PayoutOrder, PayoutSettle
 from contracts.commitments import commit
 from contracts.identifiers import derive_payout_id
 from contracts.states import ClaimState, ConsentState, PayoutState, read_consent, read_payout, read_policy
+from ledger.encoding import convert
 from ledger.transactions import Endorsement, SignedTransaction, compute_core_hash
 from node.agents.agent import AGAIN, Step, wait
 from node.agents.facts import require_claim
 from node.agents.ledgerbook import ClaimBook
 from node.agents.mail import keepers_of, post, seal_parcel
+from node.agents.messages import ClosureMessage
 from node.agents.policies import PolicyBook
 from node.agents.ports import PaymentOrder, Ports
 from node.agents.submitting import Submitter
@@ -163,12 +165,11 @@ class Payer:
     # --- closing
 
     async def _close(self, claim_id: str, claim: ClaimState, package: Package) -> Step:
-        unpaid = self._unpaid(claim)
         key = f"close/{claim_id}"
-        if not unpaid:
+        if not self._unpaid(claim):
             return await self._submit(key, "claim.close", lambda: ClaimClose(claim_id=claim_id))
         if self._ports.vault.work.submission(key) is None:
-            signed = self._endorsed_close(claim_id, claim, unpaid)
+            signed = self._endorsed_close(claim_id, claim)
             if signed is None:
                 return wait("MISSING_ENDORSEMENT")
         else:
@@ -184,17 +185,18 @@ class Payer:
         states = {name: read_payout(self._ports.ledger.final.read, name) for name in claim.payouts}
         return [name for name, state in states.items() if state is not None and state.status not in FINISHED]
 
-    def _endorsed_close(self, claim_id: str, claim: ClaimState, unpaid: list[str]) -> SignedTransaction | None:
+    def _endorsed_close(self, claim_id: str, claim: ClaimState) -> SignedTransaction | None:
         """The close with its endorsement, once a co-adjudicator gave it; asks for it before."""
         asked = self._ports.vault.get_secret(f"closing/{claim_id}")
         if asked is None or asked["expires_ms"] < self._ports.ledger.final.time_ms + CLOSING_MARGIN_MS:
-            self._ask_closing(claim_id, claim, unpaid)
+            self._ask_closing(claim_id, claim)
             return None
         for parcel in self._ports.vault.parcels("closure", claim_id):
             content = self._ports.vault.open_parcel(parcel, self._ports.keys.envelope.secret)
-            if content.get("core_hash") != self._core_hash(claim_id, asked) or content.get("code") != "ok":
+            answer = convert(content, ClosureMessage)
+            if answer.core_hash != self._core_hash(claim_id, asked) or answer.code != "ok":
                 continue
-            endorsement = Endorsement(parcel.sender, str(content["key_id"]), str(content["signature"]))
+            endorsement = Endorsement(parcel.sender, answer.key_id, answer.signature)
             return self._submitter.sign(
                 "claim.close",
                 ClaimClose(claim_id=claim_id),
@@ -204,10 +206,10 @@ class Payer:
             )
         return None
 
-    def _ask_closing(self, claim_id: str, claim: ClaimState, unpaid: list[str]) -> None:
+    def _ask_closing(self, claim_id: str, claim: ClaimState) -> None:
         asked = {"nonce": self._ports.chance(16).hex(), "expires_ms": self._submitter.expiry_ms()}
         judges = self._judges(claim)
-        content = {"claim_id": claim_id, "unpaid": unpaid, **asked}
+        content = {"claim_id": claim_id, **asked}
         envelope = seal_parcel(self._ports, "closing", claim_id, content, judges)
         with self._ports.vault.transaction():
             self._ports.vault.put_secret(f"closing/{claim_id}", asked)

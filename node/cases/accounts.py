@@ -43,9 +43,17 @@ def advance_account(use: Use, case: Case, position: int, result: Step, trace: It
     Raises CaseError `UNEXPLAINED` when the trace does not add up to the result.
     """
     policy = case["policies"][position]
-    moved = _read_movements(case, policy["policy_no"], trace)
-    _check_sums(moved, result)
     after = _copy(use)
+    try:
+        moved = _read_movements(case, policy["policy_no"], trace)
+        _check_sums(moved, result)
+        _book(after, case, policy, result, moved)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        raise CaseError("UNEXPLAINED", "result or explanation are not in the form of the specification") from None
+    return after
+
+
+def _book(after: Use, case: Case, policy: Step, result: Step, moved: "Movements") -> None:
     for benefit in result["benefits"]:
         code = benefit["code"]
         for period, paid in benefit["by_period"].items():
@@ -56,7 +64,6 @@ def advance_account(use: Use, case: Case, position: int, result: Step, trace: It
     _book_movements(after, policy, moved)
     if result["decision"] != "declined" or any(moved.deductible.values()):
         after["used_invoices"] = _used_invoices(after["used_invoices"], case)
-    return after
 
 
 def _book_movements(after: Use, policy: Step, moved: Movements) -> None:
@@ -135,13 +142,14 @@ def _entry(use: Use, period: str, code: str) -> dict[str, Any]:
 def _copy(use: Use) -> Use:
     """A deep copy with every field of every entry filled in."""
     after = empty_use()
-    for period, codes in use["prior_use"].items():
+    for period, codes in (use.get("prior_use") or {}).items():
         for code, before in codes.items():
             entry = _entry(after, period, code)
             entry |= before
-            entry["day_paid_fen"] = dict(before.get("day_paid_fen", {}))
-    for period, codes in use["family_deductible_used_fen"].items():
+            entry["day_paid_fen"] = dict(before.get("day_paid_fen") or {})
+    for period, codes in (use.get("family_deductible_used_fen") or {}).items():
         after["family_deductible_used_fen"][period] = dict(codes)
-    after["lifetime_paid_fen"] = dict(use["lifetime_paid_fen"])
-    after["used_invoices"] = [dict(item) for item in use["used_invoices"]]
+    after["lifetime_paid_fen"] = dict(use.get("lifetime_paid_fen") or {})
+    used = use.get("used_invoices") or []
+    after["used_invoices"] = [{"code": item.get("code") or "", "number": item["number"]} for item in used]
     return after

@@ -23,7 +23,7 @@ from contracts.states import AccountState, CaseState, ClaimState, ConsentState, 
 from ledger.errors import DecodeError
 from node.cases.building import PolicyInput, event_date_of, expense_total
 from node.cases.documents import Record, currency_of, pick_invoices
-from node.cases.openings import Opening, open_account, open_pool, open_result
+from node.cases.openings import Opening, check_pool, open_account, open_pool, open_result
 from node.cases.outcomes import Adjudication, review_reasons
 from node.errors import NodeError
 
@@ -185,6 +185,7 @@ def _check_pools(facts: LedgerFacts, policies: Iterable[PolicyPackage]) -> None:
         _check("POOL_MISMATCH", item.statement.pool_id, derive_pool_id(facts.claim.case_id))
         _check("POOL_MISMATCH", item.pool_in.get("pool_id"), item.statement.pool_id)
         _check_commit("POOL_MISMATCH", "pool-version", item.pool_in, expected)
+        check_pool(item.pool_in)
         expected, version = _commit("pool-version", item.pool_out), version + 1
 
 

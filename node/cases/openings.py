@@ -23,6 +23,7 @@ from contracts.commitments import commit
 from contracts.identifiers import derive_pool_id
 from contracts.statements import Delivery, OutcomeStatement
 from ledger.crypto.hashing import tagged_hash
+from node.cases.errors import CaseError
 
 Opening: TypeAlias = dict[str, Any]
 Salt: TypeAlias = Callable[[], str]
@@ -71,6 +72,14 @@ def open_account(account_id: str, version: int, use: dict[str, Any], salt: str) 
 def open_pool(case_id: str, version: int, left_fen: int, salt: str) -> Opening:
     """Opening of one version of a case's loss pool."""
     return {"salt": salt, "pool_id": derive_pool_id(case_id), "version": version, "left_fen": left_fen}
+
+
+def check_pool(opening: Opening) -> Opening:
+    """The opening of a pool version, fit to be counted with. Raises CaseError `DOCUMENT_FORM`."""
+    left, version = opening.get("left_fen"), opening.get("version")
+    if not all(isinstance(item, int) and not isinstance(item, bool) and item >= 0 for item in (left, version)):
+        raise CaseError("DOCUMENT_FORM", "left_fen and version of a loss pool are whole numbers from 0")
+    return opening
 
 
 def open_result(claim_id: str, policy_id: str, attempt: int, currency: str, result: Any, salt: str) -> Opening:

@@ -25,6 +25,14 @@ LONGEST_RETRY_MS = 600_000
 """A participant that was away for a day gets its parcels within ten minutes of its return."""
 
 
+_DUE = (
+    sa.select(db.outbox)
+    .where(db.outbox.c.state == "queued", db.outbox.c.due_ms <= sa.bindparam("now"))
+    .order_by(db.outbox.c.due_ms, db.outbox.c.id)
+    .limit(sa.bindparam("most"))
+)
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
     """One parcel for one recipient."""
@@ -83,14 +91,8 @@ class Outbox:
 
     def due(self, limit: int) -> tuple[OutboxItem, ...]:
         """Queued rows whose time has come, oldest due first."""
-        query = (
-            sa.select(db.outbox)
-            .where(db.outbox.c.state == "queued", db.outbox.c.due_ms <= self._now_ms())
-            .order_by(db.outbox.c.due_ms, db.outbox.c.id)
-            .limit(limit)
-        )
         with self._db.transaction() as tx:
-            return tuple(_item(row) for row in tx.execute(query))
+            return tuple(_item(row) for row in tx.execute(_DUE, {"now": self._now_ms(), "most": limit}))
 
     def next_due_ms(self) -> int | None:
         """When the next queued row is due; None if nothing is owed."""

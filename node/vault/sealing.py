@@ -1,41 +1,23 @@
-"""The vault key, and values encrypted under it: AES-256-GCM, the name of a value bound as associated data.
+"""Values encrypted under the vault key: AES-256-GCM, the name of a value bound as associated data.
 
 Knows bytes and names. Must not know what a value means. Must always hold: a value moved under another name does not
-open, every encryption draws a fresh nonce, and the key file is read only when its owner alone can read it.
+open, and every encryption draws a fresh nonce.
 """
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ledger.crypto.keys import read_secret_file, write_secret_file
 from ledger.encoding import decode, encode
 from ledger.errors import DecodeError
 from node.vault.errors import VaultError
 
-VAULT_KEY = "vault.key"
-KEY_BYTES = 32
 NONCE_BYTES = 12
 MAX_SECRET = 8 * 2**20
 """Bytes of one value. The largest, a proposal with all its openings, is below one megabyte."""
-
-
-def load_vault_key(folder: Path) -> bytes:
-    """The vault key in a key folder, made on the first start. Raises KeyFileError or VaultError `vault_key`."""
-    path = folder / VAULT_KEY
-    if not path.exists():
-        write_secret_file(path, os.urandom(KEY_BYTES).hex().encode("ascii"))
-    try:
-        key = bytes.fromhex(read_secret_file(path).decode("ascii").strip())
-    except ValueError:
-        raise VaultError("vault_key", f"{path} is not a key of {2 * KEY_BYTES} hexadecimal digits") from None
-    if len(key) != KEY_BYTES:
-        raise VaultError("vault_key", f"{path} holds {len(key)} bytes, a vault key has {KEY_BYTES}")
-    return key
 
 
 class Sealer:

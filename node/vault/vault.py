@@ -33,6 +33,19 @@ PENDING_MS = 600_000
 """A pending parcel that no block confirmed within ten minutes of local time is dropped; it can be pulled again."""
 
 
+_SECRET = sa.select(db.secrets.c.sealed).where(db.secrets.c.name == sa.bindparam("name"))
+_READY = (
+    sa.select(db.parcels)
+    .where(
+        db.parcels.c.kind == sa.bindparam("kind"),
+        db.parcels.c.subject == sa.bindparam("subject"),
+        db.parcels.c.state == "ready",
+    )
+    .order_by(db.parcels.c.id.desc())
+)
+_PENDING = sa.select(db.parcels).where(db.parcels.c.state == "pending").order_by(db.parcels.c.id)
+
+
 class Vault:
     """Everything this node keeps for itself. `now_ms` is local time and only paces retries and drops.
 
@@ -87,13 +100,9 @@ class Vault:
 
     def parcels(self, kind: str, subject: str, *, sender: str | None = None) -> tuple[StoredParcel, ...]:
         """Confirmed parcels of a kind about a subject, latest first."""
-        query = sa.select(db.parcels).where(
-            db.parcels.c.kind == kind, db.parcels.c.subject == subject, db.parcels.c.state == "ready"
-        )
-        if sender is not None:
-            query = query.where(db.parcels.c.sender == sender)
         with self._db.transaction() as tx:
-            return tuple(_stored(row) for row in tx.execute(query.order_by(db.parcels.c.id.desc())))
+            rows = tx.execute(_READY, {"kind": kind, "subject": subject})
+            return tuple(_stored(row) for row in rows if sender is None or row.sender == sender)
 
     def parcels_of_case(self, kind: str, case_id: str) -> tuple[StoredParcel, ...]:
         """Confirmed parcels of a kind that belong to a case, latest first."""
@@ -105,10 +114,13 @@ class Vault:
 
     def pending(self) -> tuple[StoredParcel, ...]:
         """Parcels that wait for the ledger; those that waited too long are dropped first."""
-        self._drop_stale()
-        query = sa.select(db.parcels).where(db.parcels.c.state == "pending").order_by(db.parcels.c.id)
+        oldest = self._now_ms() - PENDING_MS
         with self._db.transaction() as tx:
-            return tuple(_stored(row) for row in tx.execute(query))
+            rows = tuple(tx.execute(_PENDING))
+        for row in rows:
+            if row.received_ms < oldest:
+                self.drop(_stored(row))
+        return tuple(_stored(row) for row in rows if row.received_ms >= oldest)
 
     def confirm(self, parcel: StoredParcel) -> None:
         """The ledger agrees with a pending parcel: from now on it can be used."""
@@ -148,7 +160,7 @@ class Vault:
     def get_secret(self, name: str) -> Any | None:
         """The value under `name`, or None. Raises VaultError `damaged`."""
         with self._db.transaction() as tx:
-            sealed = tx.execute(sa.select(db.secrets.c.sealed).where(db.secrets.c.name == name)).scalar()
+            sealed = tx.execute(_SECRET, {"name": name}).scalar()
         return None if sealed is None else self._sealer.open(name, sealed)
 
     def need_secret(self, name: str) -> Any:
@@ -183,14 +195,6 @@ class Vault:
             own = tx.execute(waiting.where(db.parcels.c.sender == sender)).scalar_one()
         if total >= MAX_PENDING or own >= MAX_PENDING_OF_SENDER:
             raise ParcelRefused("pending_full", "too many parcels wait for their block; send it again later")
-
-    def _drop_stale(self) -> None:
-        oldest = self._now_ms() - PENDING_MS
-        query = sa.select(db.parcels).where(db.parcels.c.state == "pending", db.parcels.c.received_ms < oldest)
-        with self._db.transaction() as tx:
-            stale = [_stored(row) for row in tx.execute(query)]
-        for parcel in stale:
-            self.drop(parcel)
 
     @staticmethod
     def _is_referenced(tx: sa.Connection, digest: str) -> bool:

@@ -20,6 +20,18 @@ LONGEST_RETRY_MS = 300_000
 """Work that waits for nothing in particular is looked at every five minutes at the latest."""
 
 
+_DUE = (
+    sa.select(db.work)
+    .where(db.work.c.agent == sa.bindparam("agent"), db.work.c.open, db.work.c.due_ms <= sa.bindparam("now"))
+    .order_by(db.work.c.due_ms, db.work.c.subject)
+    .limit(sa.bindparam("most"))
+)
+_CURSOR = sa.select(db.cursors.c.height).where(db.cursors.c.agent == sa.bindparam("agent"))
+_MOVING = insert(db.cursors).values(agent=sa.bindparam("agent"), height=sa.bindparam("height"))
+_MOVE = _MOVING.on_conflict_do_update(["agent"], set_={"height": _MOVING.excluded.height})
+_SUBMISSION = sa.select(db.submissions).where(db.submissions.c.key == sa.bindparam("key"))
+
+
 @dataclass(frozen=True, slots=True)
 class WorkItem:
     """One open piece of work of one agent. `code` says what it waits for, `attempts` how often it was put off.
@@ -77,14 +89,9 @@ class Worklist:
 
     def due(self, agent: str, limit: int) -> tuple[WorkItem, ...]:
         """Open work whose time has come."""
-        query = (
-            sa.select(db.work)
-            .where(db.work.c.agent == agent, db.work.c.open, db.work.c.due_ms <= self._now_ms())
-            .order_by(db.work.c.due_ms, db.work.c.subject)
-            .limit(limit)
-        )
         with self._db.transaction() as tx:
-            return tuple(_work(row) for row in tx.execute(query))
+            rows = tx.execute(_DUE, {"agent": agent, "now": self._now_ms(), "most": limit})
+            return tuple(_work(row) for row in rows)
 
     def next_due_ms(self, agent: str) -> int | None:
         query = sa.select(sa.func.min(db.work.c.due_ms)).where(db.work.c.agent == agent, db.work.c.open)
@@ -121,7 +128,7 @@ class Worklist:
 
     def submission(self, key: str) -> Submission | None:
         with self._db.transaction() as tx:
-            row = tx.execute(sa.select(db.submissions).where(db.submissions.c.key == key)).first()
+            row = tx.execute(_SUBMISSION, {"key": key}).first()
         return Submission(row.key, row.tx_id, row.data, row.expires_ms, row.sent_ms, row.code) if row else None
 
     def save_submission(self, item: Submission) -> None:
@@ -139,13 +146,12 @@ class Worklist:
     def cursor(self, agent: str) -> int:
         """Height of the last block that this agent took its work from."""
         with self._db.transaction() as tx:
-            height = tx.execute(sa.select(db.cursors.c.height).where(db.cursors.c.agent == agent)).scalar()
+            height = tx.execute(_CURSOR, {"agent": agent}).scalar()
         return height or 0
 
     def move_cursor(self, agent: str, height: int) -> None:
         with self._db.transaction() as tx:
-            statement = insert(db.cursors).values(agent=agent, height=height)
-            tx.execute(statement.on_conflict_do_update(["agent"], set_={"height": height}))
+            tx.execute(_MOVE, {"agent": agent, "height": height})
 
     def note(self, subject: str, topic: str, height: int, time_ms: int) -> None:
         """When something happened, in block time. The first time stays."""

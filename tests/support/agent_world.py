@@ -344,10 +344,8 @@ def standard_product(**changes: Any) -> dict[str, Any]:
 
 def standard_policy(insurer: str) -> dict[str, Any]:
     """A policy of 2021 and 2022, in force since 2020."""
-    periods = [
-        {"id": str(year), "start": f"{year}-01-01", "end": f"{year}-12-31", "plan": "STD"}
-        for year in (2020, 2021, 2022)
-    ]
+    years = (2020, 2021, 2022)
+    periods = [{"id": str(year), "start": f"{year}-01-01", "end": f"{year}-12-31", "plan": "STD"} for year in years]
     terms = {
         "policy_no": f"P-{insurer}",
         "insurer": insurer,

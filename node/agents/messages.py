@@ -1,0 +1,68 @@
+"""What the small parcels between nodes hold: closed forms, so that another node's mistake is an error with a code."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from contracts.statements import StatementSignature
+from ledger.types import Hex16, Hex32, Hex64, Millis
+
+
+class _Message(Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class VerdictMessage(_Message, frozen=True, forbid_unknown_fields=True):
+    """Commission to hospital: why a record was rejected or refused."""
+
+    record_id: Hex32
+    codes: tuple[str, ...]
+
+
+class Lock(_Message, frozen=True, forbid_unknown_fields=True):
+    """An invoice's nullifier, and the commission's signature that it is made of."""
+
+    nullifier: Hex32
+    signature: str
+
+
+class PoolMessage(_Message, frozen=True, forbid_unknown_fields=True):
+    """To insurers and hospital: the opening of one version of a loss pool; the commission adds the invoice locks."""
+
+    pool: dict[str, Any]
+    locks: dict[str, Lock]
+
+
+class SignaturesMessage(_Message, frozen=True, forbid_unknown_fields=True):
+    """Co-adjudicator to insurer: by policy, the digests of the statements asked about and the signatures over them.
+
+    `codes` holds why nothing was signed.
+    """
+
+    claim_id: Hex32
+    key_id: Hex16
+    statements: dict[Hex16, Hex32]
+    signatures: dict[Hex16, Hex64]
+    codes: tuple[str, ...]
+
+    def signature_by(self, participant: str, policy_id: str) -> StatementSignature | None:
+        """The signature for one policy, in the form that a statement carries."""
+        found = self.signatures.get(policy_id)
+        return None if found is None else StatementSignature(participant, self.key_id, found)
+
+
+class ClosingMessage(_Message, frozen=True, forbid_unknown_fields=True):
+    """Insurer to co-adjudicator: the close that needs its endorsement."""
+
+    claim_id: Hex32
+    nonce: Hex16
+    expires_ms: Millis
+
+
+class ClosureMessage(_Message, frozen=True, forbid_unknown_fields=True):
+    """Co-adjudicator to insurer: the endorsement (`code` ok), or why there is none."""
+
+    core_hash: Hex32
+    key_id: Hex16
+    signature: str
+    code: str
