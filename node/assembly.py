@@ -35,6 +35,7 @@ class Assembly:
     node: Node
     roles: NodeRoles
     peers: Peers
+    api: Api
     api_url: str
     peer_address: str | None
 
@@ -64,7 +65,7 @@ async def assembled(folder: Path, *, log: Any) -> AsyncIterator[Assembly]:
         port = await stack.enter_async_context(serving(api.app, config.api.host, config.api.port))
         api_url = f"http://{_host(config.api.host)}:{port}"
         address = f"{config.peers.listen_host}:{peers.port}" if peers.port else None
-        yield Assembly(node, roles, peers, api_url, address)
+        yield Assembly(node, roles, peers, api, api_url, address)
 
 
 def read_genesis(folder: Path) -> bytes:
