@@ -83,15 +83,27 @@ class Store:
         Raises StoreError `height` (not the next one), `certificate` (the last one has none, so a restart could
         not prove it), `no_space` (nothing was written; try again when there is room) or `database`.
         """
+        self.prepare(*records).commit()
+
+    def prepare(self, *records: FinalBlockRecord) -> "PreparedAppend":
+        """The first half of `append`: everything but the commit, which is the part that waits for the disk.
+
+        Its result is committed (in any thread) before anything else is appended, or dropped. Raises as `append`.
+        """
         for offset, record in enumerate(records, start=1):
             if record.height != self._height + offset:
                 raise StoreError("height", f"height {record.height} after {self._height + offset - 1}")
         if not records or records[-1].certificate is None:
             raise StoreError("certificate", "the last block of a batch brings the certificate that makes it final")
-        with _translated(), self._engine.begin() as connection:
-            for record in records:
-                self._append_one(connection, record)
-        self._height = records[-1].height
+        with _translated():
+            connection = self._engine.connect()
+            try:
+                for record in records:
+                    self._append_one(connection, record)
+            except BaseException:
+                connection.close()  # rolls back
+                raise
+        return PreparedAppend(self, connection, records[-1].height)
 
     def _append_one(self, connection: Connection, record: FinalBlockRecord) -> None:
         height = record.height
@@ -99,6 +111,10 @@ class Store:
         connection.execute(bodies.insert(), _body_values(record))
         self._index_transactions(connection, [(tx, height, at) for at, tx in enumerate(record.transactions)])
         self._fold_state(connection, [_state_values(key, item) for key, item in record.changes.items()])
+
+    def set_height(self, height: int) -> None:
+        """Called by a committed PreparedAppend."""
+        self._height = height
 
     def spine(self, height: int) -> SpineRow:
         """Small facts of one block. Raises StoreError `unknown_height`, `damaged`."""
@@ -214,6 +230,26 @@ class Store:
         if sealed is None:
             raise StoreError("unknown_height", f"no block at height {height}; the last one is {self._height}")
         return _unseal(f"{column}/{height}", sealed)
+
+
+class PreparedAppend:
+    """Blocks written and not yet durable. Exactly one of them exists at a time."""
+
+    __slots__ = ("_connection", "_height", "_store")
+
+    def __init__(self, store: Store, connection: Connection, height: int) -> None:
+        self._store = store
+        self._connection = connection
+        self._height = height
+
+    def commit(self) -> None:
+        """Make them durable. Raises StoreError `no_space` or `database`; nothing was written then."""
+        with _translated():
+            try:
+                self._connection.commit()
+            finally:
+                self._connection.close()
+        self._store.set_height(self._height)
 
 
 class _translated:  # noqa: N801 - reads as a word in `with _translated():`

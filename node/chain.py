@@ -129,7 +129,10 @@ class Chain:
             self._committing = False
 
     async def _write(self, overlays: list[Overlay], records: list[FinalBlockRecord]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._writer, self.store.append, *records)
+        # The statements run here and only the commit in a thread: a thread that fetches the interpreter's lock for
+        # every row waits for the event loop as many times.
+        prepared = self.store.prepare(*records)
+        await asyncio.get_running_loop().run_in_executor(self._writer, prepared.commit)
         self.commits += 1
         for overlay, record in zip(overlays, records, strict=True):
             self._advance(overlay, record)

@@ -29,10 +29,11 @@ from node.errors import ConfigError
 from node.identity import Identity
 from node.mempool import Mempool
 from node.ordering import blocksync, neighbours
-from node.ordering.driver import Driver, Wiring
+from node.ordering.driver import Driver
 from node.ordering.gossip import REPEAT_S, SLICE, Gossip, Intake
 from node.ordering.links import Links
 from node.ordering.neighbours import MAX_SKEW_MS, Neighbours
+from node.ordering.wiring import Wiring
 from node.ordering.workshop import Workshop
 from node.outcomes import FinalBlock, TransactionOutcome
 from node.peers.frames import Lane

@@ -9,7 +9,6 @@ leaves the node readable and never voting.
 import asyncio
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from consensus.core import Core
@@ -32,18 +31,16 @@ from consensus.effects import (
 from consensus.inputs import BuildFailed, Built, CaughtUp, Input, Message, PayloadExpected, Start, TimerFired, Verified
 from consensus.journal import JournalDamaged, Record
 from consensus.messages import encode_payload
-from consensus.types import Config, Floor, Position, Ref, Verdict
+from consensus.types import Floor, Position, Ref, Verdict
 from ledger.certificates import Certificate, decode_certificate, encode_certificate
 from ledger.errors import StoreError
-from node.chain import Chain
-from node.clock import Clock
 from node.errors import Halted
 from node.ordering.blocksync import BlockSync, Range
+from node.ordering.committer import Committer
 from node.ordering.inbox import Inbox
 from node.ordering.journalfile import JournalFailed, JournalFile
-from node.ordering.links import Links
 from node.ordering.reports import Reports
-from node.ordering.workshop import Workshop
+from node.ordering.wiring import Counters, Wiring
 from node.peers.frames import Lane
 
 SPACE_RETRY_S = 5.0
@@ -52,41 +49,10 @@ FOLLOW_AFTER = frozenset({"store_behind_journal", "journal_behind_guard", "unkno
 """Halts about this node's own past: it must not vote, but may follow the chain as an observer."""
 
 
-@dataclass(slots=True)
-class Counters:
-    """Figures for benches and metrics. Seconds are CPU-side wall time inside the event loop."""
-
-    inputs: int = 0
-    step_s: float = 0.0
-    built: int = 0
-    build_s: float = 0.0
-    judged: int = 0
-    judge_s: float = 0.0
-    committed: int = 0
-    commit_s: float = 0.0
-    persist_s: float = 0.0
-
-
 @dataclass(frozen=True, slots=True)
 class _Build:
     view: int
     parent: Ref
-
-
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """What the driver is connected to."""
-
-    chain: Chain
-    workshop: Workshop
-    links: Links
-    clock: Clock
-    config: Config
-    folder: Path
-    log: Any
-    block_interval_ms: int
-    full_block: int
-    """This many pending transactions make a block worth building at once."""
 
 
 class Driver:
@@ -107,6 +73,7 @@ class Driver:
         self._awaiting: AwaitTransactions | None = None
         self._last_block_ms = wiring.clock.monotonic_ms()
         self._sync_task: asyncio.Task[None] | None = None
+        self._committer = Committer(self._commit)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.sync = BlockSync(
             wiring.chain, wiring.links, wiring.config.validators, self._take_range, self.reports.blame
@@ -138,22 +105,21 @@ class Driver:
 
     async def run(self) -> None:
         """Serve the core for ever. Raises JournalFailed or StoreError when the disk fails."""
-        pump = asyncio.ensure_future(self._pump())
+        tasks = [asyncio.ensure_future(self._pump()), asyncio.ensure_future(self._committer.run())]
         try:
-            await asyncio.wait((pump, self._failed), return_when=asyncio.FIRST_COMPLETED)
-            for ended in (pump, self._failed):
-                if ended.done():
-                    ended.result()
+            done, _ = await asyncio.wait((*tasks, self._failed), return_when=asyncio.FIRST_COMPLETED)
+            for ended in done:
+                ended.result()
         finally:
-            pump.cancel()
-            self._failed.cancel()
-            await asyncio.gather(pump, return_exceptions=True)
+            for task in (*tasks, self._failed):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _pump(self) -> None:
         while True:
-            sender, item = await self.inbox.get()
-            if sender is not None:
-                await self._step(Message(self._now(), sender, item))
+            sender, arrival, item = await self.inbox.get()
+            if sender is not None:  # the time of arrival: what came in time is not late because this node was busy
+                await self._step(Message(arrival, sender, item))
             elif isinstance(item, _Build):
                 self._build(item)
             elif isinstance(item, RequestVerify):
@@ -181,7 +147,7 @@ class Driver:
 
     def on_message(self, sender: str, data: bytes) -> None:
         """A consensus message of an authenticated peer."""
-        if not self.inbox.put_message(sender, data):
+        if not self.inbox.put_message(sender, data, self._now()):
             self.reports.blame(sender, "inbox_full")
 
     def transactions_known(self) -> None:
@@ -225,6 +191,7 @@ class Driver:
             case Deliver():
                 await self._deliver(effect)
             case Behind(certificate):
+                await self._committer.drained()
                 self._start_sync(certificate)
             case Evidence():
                 self.reports.keep_evidence(effect)
@@ -237,12 +204,21 @@ class Driver:
         journal = self.journal
         if journal is not None:
             started = time.perf_counter()
-            await self._with_space(lambda: journal.append(records, guard))
+            await self._with_space(lambda: self._append(journal, records, guard))
             self.counters.persist_s += time.perf_counter() - started
+
+    @staticmethod
+    async def _append(journal: JournalFile, records: tuple[Record, ...], guard: Position | None) -> None:
+        """In a thread when the disk is slow; on a fast one the hand-over would cost more than the wait."""
+        if journal.is_slow:
+            await asyncio.to_thread(journal.append, records, guard)
+        else:
+            journal.append(records, guard)
 
     async def _rewrite(self, records: tuple[Record, ...]) -> None:
         journal = self.journal
         if journal is not None:
+            await self._committer.drained()  # what is left out must be in the store by now
             await self._with_space(lambda: journal.rewrite(records))
 
     async def _with_space(self, write: Any) -> None:
@@ -306,7 +282,7 @@ class Driver:
 
     async def _deliver(self, effect: Deliver) -> None:
         blocks = [(block.ref.view, block.ref.digest) for block in effect.blocks]
-        await self._commit(blocks, encode_certificate(effect.certificate))
+        await self._committer.put(blocks, encode_certificate(effect.certificate))
 
     async def _commit(self, blocks: list[tuple[int, bytes]], certificate: bytes) -> None:
         started = time.perf_counter()

@@ -18,45 +18,45 @@ class Inbox:
     """A queue with one reader."""
 
     def __init__(self) -> None:
-        self._items: deque[tuple[str | None, int, Any]] = deque()
+        self._items: deque[tuple[str | None, int, int, Any]] = deque()
         self._held: dict[str, tuple[int, int]] = {}
         self._filled = asyncio.Event()
         self.dropped = 0
 
     def put(self, item: Any) -> None:
         """An own input, behind what waits."""
-        self._items.append((None, 0, item))
+        self._items.append((None, 0, 0, item))
         self._filled.set()
 
     def put_first(self, item: Any) -> None:
         """An own input, before what waits."""
-        self._items.appendleft((None, 0, item))
+        self._items.appendleft((None, 0, 0, item))
         self._filled.set()
 
-    def put_message(self, sender: str, data: bytes) -> bool:
-        """A peer's message; False if the peer has too much waiting and it was dropped."""
+    def put_message(self, sender: str, data: bytes, now: int) -> bool:
+        """A peer's message that arrived at `now`; False if the peer has too much waiting and it was dropped."""
         count, size = self._held.get(sender, (0, 0))
         if count >= MAX_MESSAGES or (count and size + len(data) > MAX_BYTES):
             self.dropped += 1
             return False
         self._held[sender] = (count + 1, size + len(data))
-        self._items.append((sender, len(data), data))
+        self._items.append((sender, len(data), now, data))
         self._filled.set()
         return True
 
-    async def get(self) -> tuple[str | None, Any]:
-        """(sender, message) or (None, own input), in order."""
+    async def get(self) -> tuple[str | None, int, Any]:
+        """(sender, arrival, message) or (None, 0, own input), in order."""
         while not self._items:
             self._filled.clear()
             await self._filled.wait()
-        sender, size, item = self._items.popleft()
+        sender, size, arrival, item = self._items.popleft()
         if sender is not None:
             count, held = self._held[sender]
             if count == 1:
                 del self._held[sender]
             else:
                 self._held[sender] = (count - 1, held - size)
-        return sender, item
+        return sender, arrival, item
 
     def __len__(self) -> int:
         return len(self._items)

@@ -29,6 +29,8 @@ from node.errors import NodeError
 JOURNAL = "journal"
 GUARD = "guard"
 SALT_BYTES = 16
+SLOW_S = 0.002
+"""An fsync beyond this is better waited for in a thread."""
 TIMES_KEPT = 8_192
 """Durations of the last fsyncs, for benches and metrics."""
 
@@ -56,6 +58,7 @@ class JournalFile:
         self._salt = b""
         self._sequence = 0
         self._size = 0
+        self._typical_s = 0.0
         self.syncs = 0
         self.sync_times: deque[float] = deque(maxlen=TIMES_KEPT)
 
@@ -104,6 +107,11 @@ class JournalFile:
             self._fd = -1
 
     @property
+    def is_slow(self) -> bool:
+        """Whether an fsync usually takes so long that an event loop should not wait for it."""
+        return self._typical_s > SLOW_S
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of the journal now."""
         return self._size
@@ -148,8 +156,10 @@ class JournalFile:
             os.fdatasync(fd)
         except OSError as error:
             raise JournalFailed("fsync", f"{self._path}: {error.strerror}; end the process") from None
+        took = time.perf_counter() - started
         self.syncs += 1
-        self.sync_times.append(time.perf_counter() - started)
+        self.sync_times.append(took)
+        self._typical_s += (min(took, 10 * SLOW_S) - self._typical_s) / 16
 
 
 def _failure(path: Path, error: OSError) -> JournalFailed:

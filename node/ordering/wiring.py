@@ -1,0 +1,42 @@
+"""What the driver is connected to, and the figures it keeps. No behaviour."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from consensus.types import Config
+from node.chain import Chain
+from node.clock import Clock
+from node.ordering.links import Links
+from node.ordering.workshop import Workshop
+
+
+@dataclass(slots=True)
+class Counters:
+    """Figures for benches and metrics. Seconds are CPU-side wall time inside the event loop."""
+
+    inputs: int = 0
+    step_s: float = 0.0
+    built: int = 0
+    build_s: float = 0.0
+    judged: int = 0
+    judge_s: float = 0.0
+    committed: int = 0
+    commit_s: float = 0.0
+    persist_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What the driver is connected to."""
+
+    chain: Chain
+    workshop: Workshop
+    links: Links
+    clock: Clock
+    config: Config
+    folder: Path
+    log: Any
+    block_interval_ms: int
+    full_block: int
+    """This many pending transactions make a block worth building at once."""
