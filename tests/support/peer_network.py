@@ -113,9 +113,11 @@ async def stranger(port: int, identity: TlsIdentity) -> AsyncIterator[aiohttp.Cl
 
 
 @asynccontextmanager
-async def traitor(port: int, identity: TlsIdentity, me: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+async def traitor(
+    port: int, identity: TlsIdentity, me: str, chain: bytes = CHAIN
+) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     """A stranger with the key of the member `me`, after a sound hello each way."""
     async with stranger(port, identity) as socket:
-        await socket.send_bytes(build_hello(CHAIN, me))
+        await socket.send_bytes(build_hello(chain, me))
         await socket.receive_bytes()
         yield socket
