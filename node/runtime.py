@@ -30,7 +30,7 @@ from node.identity import Identity
 from node.mempool import Mempool
 from node.ordering import blocksync, neighbours
 from node.ordering.driver import Driver
-from node.ordering.gossip import REPEAT_S, SLICE, Gossip, Intake
+from node.ordering.gossip import REPEAT_S, Gossip, Intake, Pace
 from node.ordering.links import Links
 from node.ordering.neighbours import MAX_SKEW_MS, Neighbours
 from node.ordering.wiring import Wiring
@@ -91,8 +91,9 @@ class Node:
         self.driver = Driver(self._wiring(timing))
         self.neighbours = Neighbours(self.chain, links, clock, self.driver.on_message)
         self._gossip = Gossip(lambda data: links.broadcast(Lane.GOSSIP, data), self.driver.transactions_known)
-        self._intake = Intake(self._admit_from, self.driver.reports.blame, self.driver.transactions_known)
-        self._since_pause = 0
+        self._pace = Pace(lambda: self.driver.is_busy)
+        blame, known = self.driver.reports.blame, self.driver.transactions_known
+        self._intake = Intake(self._admit_from, blame, known, self._pace)
         self._tasks: list[asyncio.Task[None]] = []
         self.chain.on_commit.append(self._forget_final)
         links.on_message(Lane.CONSENSUS, self.driver.on_message)
@@ -149,10 +150,7 @@ class Node:
 
         Raises Rejected with the code of what is wrong, or Overloaded.
         """
-        self._since_pause += 1
-        if self._since_pause >= SLICE:  # a batch of a thousand must not keep votes waiting
-            self._since_pause = 0
-            await asyncio.sleep(0)
+        await self._pace.breathe()  # a batch of a thousand must not keep votes waiting
         transaction, is_new = self._admit(data)
         if is_new:
             self._gossip.tell(transaction.tx_id, data)

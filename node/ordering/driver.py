@@ -67,6 +67,7 @@ class Driver:
         self.halted: Halted | None = None
         self.waiting_for_space = False
         self.is_syncing = False
+        self._working = False
         self._core = Core(wiring.config)
         self._timer: asyncio.TimerHandle | None = None
         self._build_timer: asyncio.TimerHandle | None = None
@@ -117,7 +118,9 @@ class Driver:
 
     async def _pump(self) -> None:
         while True:
+            self._working = False
             sender, arrival, item = await self.inbox.get()
+            self._working = True
             if sender is not None:  # the time of arrival: what came in time is not late because this node was busy
                 await self._step(Message(arrival, sender, item))
             elif isinstance(item, _Build):
@@ -137,6 +140,11 @@ class Driver:
             await asyncio.gather(self._sync_task, return_exceptions=True)
         if self.journal is not None:
             self.journal.close()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a step is under way or an input waits."""
+        return self._working or len(self.inbox) > 0
 
     @property
     def is_voting(self) -> bool:

@@ -7,6 +7,7 @@ small that votes never wait long behind transactions.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -25,8 +26,13 @@ REPEAT_MAX_S = 60.0
 """The waiting time doubles up to this: a network that is merely busy must not be made busier."""
 MAX_REPEATED = 200
 """Transactions told again in one round."""
-SLICE = 32
-"""Transactions admitted before others have their turn: about 5 ms."""
+SLICE_S = 0.005
+"""Admission goes on this long before others have their turn."""
+PAUSE_S = 0.002
+MAX_PAUSES = 10
+"""While votes are worked on, admission waits in short pauses; after this many it has a slice all the same."""
+NOTICE_EVERY = 32
+"""A long queue makes a block expected before all of it is admitted."""
 MAX_WAITING = 20_000
 """Transactions of peers that wait to be admitted; beyond it new batches are dropped, and told again later."""
 FORGED = frozenset({"bad_signature", "json", "not_canonical", "schema"})
@@ -90,6 +96,27 @@ class Gossip:
             self._handle = asyncio.get_running_loop().call_later(INTERVAL_S, self.flush)
 
 
+class Pace:
+    """When whoever admits transactions must let others work. One for all that admit in a process's loop."""
+
+    def __init__(self, is_busy: Callable[[], bool]) -> None:
+        """`is_busy`: whether votes and blocks are being worked on right now."""
+        self._is_busy = is_busy
+        self._until = 0.0
+
+    async def breathe(self) -> None:
+        """Call before each transaction. Returns at once within a slice, after others had their turn at its end."""
+        now = time.monotonic()
+        if now < self._until:
+            return
+        await asyncio.sleep(0)
+        for _ in range(MAX_PAUSES):
+            if not self._is_busy():
+                break
+            await asyncio.sleep(PAUSE_S)
+        self._until = time.monotonic() + SLICE_S
+
+
 class Intake:
     """The incoming side: batches of peers, admitted slice by slice by one task."""
 
@@ -97,12 +124,14 @@ class Intake:
         self,
         admit: Callable[[str, bytes], None],
         blame: Callable[[str, str], None],
-        on_slice: Callable[[], None],
+        on_admitted: Callable[[], None],
+        pace: Pace,
     ) -> None:
-        """`admit` takes one transaction of a peer; `on_slice` is called after each slice."""
+        """`admit` takes one transaction of a peer; `on_admitted` is called now and then after some were taken."""
         self._admit = admit
         self._blame = blame
-        self._on_slice = on_slice
+        self._on_admitted = on_admitted
+        self._pace = pace
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._filled = asyncio.Event()
         self.dropped = 0
@@ -124,16 +153,17 @@ class Intake:
         """Admit for ever."""
         while True:
             while not self._waiting:
+                self._on_admitted()
                 self._filled.clear()
                 await self._filled.wait()
-            for _ in range(min(SLICE, len(self._waiting))):
-                sender, data = self._waiting.popleft()
-                try:
-                    self._admit(sender, data)
-                except Overloaded:
-                    self.dropped += 1
-                except Rejected as error:
-                    if error.code in FORGED:
-                        self._blame(sender, f"gossip_{error.code}")
-            self._on_slice()
-            await asyncio.sleep(0)
+            await self._pace.breathe()
+            sender, data = self._waiting.popleft()
+            try:
+                self._admit(sender, data)
+            except Overloaded:
+                self.dropped += 1
+            except Rejected as error:
+                if error.code in FORGED:
+                    self._blame(sender, f"gossip_{error.code}")
+            if len(self._waiting) % NOTICE_EVERY == 0:
+                self._on_admitted()
