@@ -61,6 +61,8 @@ def learn(state: State, out: Outbox, certificate: Certificate, *, replay: bool =
         vote, held = state.last_seen.get(signer, (None, None))
         if held is None or certificate.view >= held.view:
             state.last_seen[signer] = (vote, certificate)
+        if not replay and certificate.view >= state.view:
+            state.activity.hear(signer)  # A4: its vote is in there, whoever brought it
     if not replay:
         out.send(None, Certified(certificate))
     if certificate.kind == "nullify":

@@ -170,7 +170,8 @@ def give_up(state: State, out: Outbox) -> None:
     if not state.may_vote or "nullify" in view.own or "finalize" in view.own or state.usable(state.view):
         return
     leader_gave_up = view.tally.get("nullify", state.leader(state.view)) is not None
-    if not (view.rejected or state.build_failed or leader_gave_up or state.now >= state.nullify_at()):
+    cannot_lead = state.build_failed or (state.is_leader() and state.syncing and state.now >= state.armed_at())
+    if not (view.rejected or cannot_lead or leader_gave_up or state.now >= state.nullify_at()):
         return
     state.clock.nullify_retry_at = state.now + state.config.timing.retry  # R8
     vote = state.cast("nullify", state.view, None, out)

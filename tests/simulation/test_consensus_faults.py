@@ -190,6 +190,55 @@ def test_laggard_catches_up_through_block_sync() -> None:
     assert len(lone.disk.blocks) == len(cluster.checks.chain)
 
 
+def test_real_signatures_end_to_end() -> None:
+    """The same with Ed25519 and BLS: a few blocks, a dead leader, a restart."""
+    cluster = Cluster(4, seed=23, real=True).start()
+    for _ in range(4):
+        cluster.finish()
+    cluster.nodes[0].crash()
+    for _ in range(2):
+        cluster.finish(nodes=cluster.nodes[1:])
+    cluster.nodes[0].start()
+    cluster.finish(20_000)
+    assert not any(node.blamed or node.halted for node in cluster.nodes)
+
+
+def test_only_a_bridge_hears_everybody() -> None:
+    """N8: two halves see each other through one node; no half has a quorum without the other's votes."""
+    cluster = Cluster(5, seed=24).start()
+    cluster.finish()
+    names = [node.name for node in cluster.nodes]
+    cluster.network.partition(names[:3], names[2:])
+    cluster.finish(60_000)
+    cluster.network.heal()
+    cluster.finish(20_000)
+
+
+def test_a_link_that_carries_one_way_only() -> None:
+    """N7: one node is heard and does not hear, another hears and is not heard by one."""
+    cluster = Cluster(4, seed=25).start()
+    cluster.finish()
+    a, b, c, d = [node.name for node in cluster.nodes]
+    cluster.network.cuts = {(a, d), (b, d), (d, c)}
+    for _ in range(5):
+        cluster.finish(30_000, nodes=cluster.nodes[:3])
+    cluster.network.heal()
+    cluster.finish(20_000)
+
+
+def test_a_partition_that_moves_every_half_second() -> None:
+    """N9: no two views see the same network; then it rests."""
+    cluster = Cluster(7, seed=26).start()
+    names = [node.name for node in cluster.nodes]
+    for _ in range(60):
+        cluster.submit()
+        some = cluster.chance.sample(names, 3)
+        cluster.network.partition(some, [name for name in names if name not in some])
+        cluster.run(500)
+    cluster.network.heal()
+    cluster.finish(10_000)
+
+
 def test_slow_growing_network_still_finalizes() -> None:
     """Delays far above D: the timeout grows until blocks become final, then shrinks again."""
     cluster = Cluster(4, seed=15, timing=Timing(base=100)).start()

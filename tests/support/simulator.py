@@ -8,11 +8,11 @@ import heapq
 import random
 from collections.abc import Callable, Iterable
 
-from consensus.types import Config, Timing
-from ledger.certificates import Certificate
+from consensus.types import Config, Signer, Timing
+from ledger.certificates import SIGNATURES, Certificate, Scheme
 from ledger.crypto.hashing import tagged_hash
 from tests.support.simulator_checks import Checks
-from tests.support.simulator_crypto import FakeScheme, FakeSigner, fake_validators
+from tests.support.simulator_crypto import FakeScheme, FakeSigner, fake_validators, real_validators
 from tests.support.simulator_network import Network
 from tests.support.simulator_node import MAX_PAYLOAD, Node, Payloads
 
@@ -24,11 +24,18 @@ CHAIN = tagged_hash("genesis", b"simulated")
 class Cluster:
     """n validators, a network, a clock that jumps from event to event, and the checks."""
 
-    def __init__(self, n: int = 4, seed: int = 1, timing: Timing | None = None) -> None:
+    def __init__(self, n: int = 4, seed: int = 1, timing: Timing | None = None, real: bool = False) -> None:
         self.seed, self.now = seed, 0
         self.chance = random.Random(seed)
         self.network = Network(self.chance)
-        self.validators = fake_validators(n)
+        self.scheme: Scheme = SIGNATURES if real else FakeScheme()
+        self.signers: list[Signer] = []
+        if real:
+            self.validators, signers = real_validators(n)
+            self.signers.extend(signers)
+        else:
+            self.validators = fake_validators(n)
+            self.signers.extend(FakeSigner(i) for i in range(n))
         faulty = (n - 1) // 3
         self.checks = Checks(self.validators.quorum, faulty, CHAIN)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
@@ -49,8 +56,8 @@ class Cluster:
             root=CHAIN,
             leader_seed=CHAIN,
             payloads=Payloads(),
-            signer=FakeSigner(index),
-            scheme=FakeScheme(),
+            signer=self.signers[index],
+            scheme=self.scheme,
             timing=timing,
             max_payload=MAX_PAYLOAD,
         )

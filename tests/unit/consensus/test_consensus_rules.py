@@ -32,6 +32,7 @@ from consensus.messages import (
     WantPayload,
     WantProposalVote,
 )
+from consensus.outbox import Outbox
 from consensus.types import Config, ConsensusError, Floor, Position, Ref, Verdict
 from ledger.certificates import Kind
 from tests.support.lone_core import CHAIN, LoneCore, digest, payload
@@ -356,11 +357,12 @@ def test_r4_incomplete_proofs_are_invalid(strip: dict[str, object]) -> None:
 
 
 def test_r4_a_parent_below_the_last_finalized_view_is_refused() -> None:
-    core = follower()
-    core.finish_view(1, 0)
-    assert core.state.final_view == 1
-    core.hear(LEADER_2, core.proposal(2, 0), payload(2))
-    assert ("notarize", 2) not in core.votes_cast(core.all)
+    """Only a proposal that skips more views than it proves can try it; nobody can prove the final view nullified."""
+    core = LoneCore(me=LEADER_1)
+    core.hear_certificate("nullify", 69)
+    core.hear_certificate("finalize", 3, 2)
+    core.hear_proposal(70, 0)
+    assert core.votes_cast() == [("nullify", 70)]
 
 
 def test_r4_missing_ancestry_is_waited_for_and_fetched() -> None:
@@ -524,6 +526,27 @@ def test_r6_votes_of_left_views_still_count() -> None:
     assert [b.ref.view for d in core.found(Deliver) for b in d.blocks] == [1]
 
 
+@pytest.mark.parametrize(
+    ("before", "then"),
+    [("notarize", "notarize"), ("nullify", "nullify"), ("nullify", "finalize"), ("finalize", "nullify")],
+)
+def test_the_one_place_that_signs_refuses_to_contradict_itself(before: Kind, then: Kind) -> None:
+    core, out = follower(), Outbox()
+    candidate = core.state.at(1).candidate(0, digest(1))
+    core.state.cast(before, 1, candidate, out)
+    with pytest.raises(ConsensusError) as refused:
+        core.state.cast(then, 1, candidate, out)
+    assert refused.value.code == "double_vote"
+    assert len(out.records) == 1
+
+
+def test_the_one_place_that_signs_waits_for_the_peers() -> None:
+    core = follower()
+    core.state.may_vote = False
+    with pytest.raises(ConsensusError):
+        core.state.cast("nullify", 1, None, Outbox())
+
+
 # --- R7 certificates and delivery -------------------------------------------------------------------------------------
 
 
@@ -666,6 +689,40 @@ def test_a_gap_goes_to_the_hosts_sync() -> None:
     assert core.found(RequestVerify)[0].parent == Ref(100, digest(100))
     core.verified(101)
     assert [b.ref.view for d in core.found(Deliver) for b in d.blocks] == [101]
+
+
+def test_r3_a_leader_that_is_syncing_lets_the_others_skip_it() -> None:
+    core = LoneCore(me=LEADER_1)
+    core.hear_certificate("finalize", 100, 99)
+    assert core.found(Behind)
+    assert core.votes_cast() == []
+    assert core.state.leader(101) == LEADER_1
+    core.give(PayloadExpected(core.now, 101))
+    assert core.votes_cast() == [("nullify", 101)]
+
+
+def test_blocks_that_only_wait_for_the_application_are_no_gap() -> None:
+    core = follower()
+    core.hear_proposal(1)
+    core.hear_certificate("notarize", 1)
+    core.hear_certificate("finalize", 1)
+    expire(core, 20_000)
+    expire(core, 20_000)
+    assert not core.found(Behind, core.all)
+    core.hear_certificate("finalize", 2, 1)
+    expire(core, 10)
+    expire(core, 2_000)
+    assert [b.certificate.view for b in core.found(Behind)] == [2], "its bytes are nowhere to be had"
+
+
+def test_status_tells_where_the_core_stands() -> None:
+    core = follower()
+    core.finish_view(1, 0)
+    status = core.core.status
+    assert (status.view, status.final_view, status.delivered_view, status.may_vote) == (2, 1, 1, True)
+    assert status.leader == core.name(LEADER_2)
+    assert not status.halted
+    assert not status.syncing
 
 
 def test_caught_up_with_anything_but_a_finalization_is_a_host_error() -> None:
