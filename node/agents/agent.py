@@ -80,25 +80,29 @@ class Agent:
 
     def observe(self, block: FinalBlock) -> None:
         """Take the work that a final block brings; the cursor moves with it."""
+        events = [event for receipt in block.receipts for result in receipt.results for event in result.events]
+        if not events:
+            self.vault.work.skip_to(self.name, block.height)
+            return
         with self.vault.transaction():
-            for receipt in block.receipts:
-                for result in receipt.results:
-                    for event in result.events:
-                        self._take(event, block)
-            self.vault.work.move_cursor(self.name, block.height)
+            taken = [self._take(event, block) for event in events]
+            if any(taken):
+                self.vault.work.move_cursor(self.name, block.height)
+        if not any(taken):
+            self.vault.work.skip_to(self.name, block.height)
 
     def receive(self, parcel: StoredParcel) -> None:
         """Take the work that a parcel brings, before the parcel is acknowledged."""
         for subject in self.arrivals(parcel):
             self.vault.work.wake(self.name, subject)
 
-    def catch_up(self) -> int:
-        """Observe final blocks that were not seen yet, up to CATCH_UP. Returns how many."""
-        height = self.vault.work.cursor(self.name)
-        last = min(self.ports.ledger.final.height, height + CATCH_UP)
+    def catch_up(self) -> bool:
+        """Observe final blocks that were not seen yet, up to CATCH_UP. Returns whether there are more."""
+        height, final = self.vault.work.cursor(self.name), self.ports.ledger.final.height
+        last = min(final, height + CATCH_UP)
         for number in range(height + 1, last + 1):
             self.observe(self.ports.ledger.block_at(number))
-        return last - height
+        return last < final
 
     async def reconcile(self) -> int:
         """Step everything that is due. Returns the number of steps that moved something."""
@@ -107,12 +111,13 @@ class Agent:
             moved += await self._work_on(item)
         return moved
 
-    def _take(self, event: Event, block: FinalBlock) -> None:
+    def _take(self, event: Event, block: FinalBlock) -> bool:
         subjects = tuple(self.interests(event))
         for subject in subjects:
             self.vault.work.wake(self.name, subject)
         if subjects:
             self.vault.work.note(event.subject, event.topic, block.height, block.header.time_ms)
+        return bool(subjects)
 
     async def _work_on(self, item: WorkItem) -> int:
         for moved in range(MAX_STEPS):

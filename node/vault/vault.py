@@ -69,6 +69,7 @@ class Vault:
         self.outbox = Outbox(self._db, now_ms)
         self.work = Worklist(self._db, now_ms)
         self.transaction = self._db.transaction
+        self._may_have_pending = True
         self._check_key()
 
     def close(self) -> None:
@@ -80,6 +81,7 @@ class Vault:
         """Keep a parcel; durable on return, the same one twice is one. Raises ParcelRefused `pending_full`."""
         if pending:
             self._check_room(sender)
+            self._may_have_pending = True
         digest = self.blobs.put(parcel.envelope)
         row = {
             "kind": parcel.kind,
@@ -114,9 +116,12 @@ class Vault:
 
     def pending(self) -> tuple[StoredParcel, ...]:
         """Parcels that wait for the ledger; those that waited too long are dropped first."""
+        if not self._may_have_pending:
+            return ()
         oldest = self._now_ms() - PENDING_MS
         with self._db.transaction() as tx:
             rows = tuple(tx.execute(_PENDING))
+        self._may_have_pending = bool(rows)
         for row in rows:
             if row.received_ms < oldest:
                 self.drop(_stored(row))

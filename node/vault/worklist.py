@@ -16,6 +16,8 @@ from node.vault import database as db
 from node.vault.database import Database
 
 FIRST_RETRY_MS = 1_000
+SKIPPED = 256
+"""Blocks without work between two durable cursors: read again within a second after a restart."""
 LONGEST_RETRY_MS = 300_000
 """Work that waits for nothing in particular is looked at every five minutes at the latest."""
 
@@ -65,6 +67,8 @@ class Worklist:
     def __init__(self, database: Database, now_ms: Callable[[], int]) -> None:
         self._db = database
         self._now_ms = now_ms
+        self._cursors: dict[str, int] = {}
+        self._saved: dict[str, int] = {}
 
     # --- work
 
@@ -145,13 +149,22 @@ class Worklist:
 
     def cursor(self, agent: str) -> int:
         """Height of the last block that this agent took its work from."""
-        with self._db.transaction() as tx:
-            height = tx.execute(_CURSOR, {"agent": agent}).scalar()
-        return height or 0
+        if agent not in self._cursors:
+            with self._db.transaction() as tx:
+                self._cursors[agent] = self._saved[agent] = tx.execute(_CURSOR, {"agent": agent}).scalar() or 0
+        return self._cursors[agent]
 
     def move_cursor(self, agent: str, height: int) -> None:
+        """Durable, with the transaction that it stands in: the block brought work."""
         with self._db.transaction() as tx:
             tx.execute(_MOVE, {"agent": agent, "height": height})
+        self._cursors[agent] = self._saved[agent] = height
+
+    def skip_to(self, agent: str, height: int) -> None:
+        """The block brought nothing: after a crash it may be read again, so it is written down only now and then."""
+        if height - self.cursor(agent) != 1 or height - self._saved[agent] >= SKIPPED:
+            self.move_cursor(agent, height)
+        self._cursors[agent] = height
 
     def note(self, subject: str, topic: str, height: int, time_ms: int) -> None:
         """When something happened, in block time. The first time stays."""
