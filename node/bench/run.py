@@ -97,7 +97,13 @@ class Rotation:
 
 
 async def run_load(
-    plan: Plan, subscription: Target, first: tuple[Target, Batch], rotation: Rotation, pids: list[int]
+    plan: Plan,
+    subscription: Target,
+    first: tuple[Target, Batch],
+    rotation: Rotation,
+    pids: list[int],
+    *,
+    warm_up_s: float = WARM_UP_S,
 ) -> Figures:
     """Drive the load and return its figures. `first` is final before anything is measured.
 
@@ -108,7 +114,7 @@ async def run_load(
         follower = asyncio.create_task(client.follow())
         try:
             await _while_following(follower, _settle(client, *first))
-            return await _while_following(follower, _measure(plan, client, rotation, pids))
+            return await _while_following(follower, _measure(plan, client, rotation, pids, warm_up_s))
         finally:
             follower.cancel()
             with suppress(asyncio.CancelledError, Unavailable, aiohttp.ClientError, TimeoutError):
@@ -135,11 +141,12 @@ async def _settle(client: Client, target: Target, batch: Batch) -> None:
         raise Unavailable("first_transaction", f"the run's consent was not taken: {detail}")
 
 
-async def _measure(plan: Plan, client: Client, rotation: Rotation, pids: list[int]) -> Figures:
+async def _measure(plan: Plan, client: Client, rotation: Rotation, pids: list[int], warm_up_s: float) -> Figures:
     loop = asyncio.get_running_loop()
-    start = loop.time() + WARM_UP_S
+    begin = loop.time()
+    start = begin + warm_up_s
     end = start + plan.seconds
-    watch = asyncio.create_task(_watch(plan, start, end, pids))
+    watch = asyncio.create_task(_watch(plan, begin, start, end, pids))
     if plan.rate is None:
         await client.run_saturating(rotation.take, end, SENDERS_PER_NODE * len(pids))
     else:
@@ -149,29 +156,27 @@ async def _measure(plan: Plan, client: Client, rotation: Rotation, pids: list[in
     return _figures(client, start, end, cpu_s)
 
 
-async def _watch(plan: Plan, start: float, end: float, pids: list[int]) -> float:
+async def _watch(plan: Plan, begin: float, start: float, end: float, pids: list[int]) -> float:
     """Tell progress, disturb in the middle; CPU seconds of all nodes inside the window."""
-    loop = asyncio.get_running_loop()
     middle = (start + end) / 2 if plan.disturb else end
-    await _sleep_until(start, plan, start)
+    await _sleep_until(start, plan, begin)
     before = {pid: process_cpu_s(pid) for pid in pids}
-    await _sleep_until(middle, plan, start)
+    await _sleep_until(middle, plan, begin)
     used = {pid: process_cpu_s(pid) for pid in pids}
     if plan.disturb is not None:
         plan.disturb()
-    await _sleep_until(end, plan, start)
-    assert loop.time() >= end
+    await _sleep_until(end, plan, begin)
     for pid in pids:
         used[pid] = max(used[pid], process_cpu_s(pid))  # of one that was killed, what it had used before
     return sum(used[pid] - before[pid] for pid in pids)
 
 
-async def _sleep_until(moment: float, plan: Plan, start: float) -> None:
+async def _sleep_until(moment: float, plan: Plan, begin: float) -> None:
     loop = asyncio.get_running_loop()
     while (left := moment - loop.time()) > 0:
         await asyncio.sleep(min(left, LOOK_S))
         if plan.progress is not None:
-            plan.progress(loop.time() - start + WARM_UP_S)
+            plan.progress(loop.time() - begin)
 
 
 def _figures(client: Client, start: float, end: float, cpu_s: float) -> Figures:
