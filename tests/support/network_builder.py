@@ -1,42 +1,26 @@
-"""A whole network in memory: deterministic members, a genesis, signed transactions, executed blocks.
+"""A whole network in memory: signed transactions, executed blocks, and each step from policy to payout.
 
-Every key comes from a small integer, every id from a counter, every time from the block before, so a test reads
-as a story and runs the same each time. Blocks are built, encoded, decoded and executed again before they count.
+Ids come from a counter, times from the block before, so a test reads as a story and runs the same each time.
+Blocks are built, encoded, decoded and executed again before they count. Members are in network_members.
 """
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from msgspec import Struct, structs, to_builtins
+from msgspec import structs
 
 from contracts import bodies
-from contracts.execution import ChainState, ExecutedBlock, build_block, execute_block, genesis_state
-from contracts.genesis import (
-    FinalityKey,
-    Genesis,
-    InvoiceKey,
-    Limits,
-    Parameters,
-    Participant,
-    Program,
-    SigningKey,
-    encode_genesis,
-)
 from contracts.identifiers import (
     derive_case_id,
     derive_claim_id,
     derive_payout_id,
     derive_pool_id,
-    derive_product_hash,
     derive_record_id,
 )
-from contracts.machine.bundle import build_bundle, encode_bundle, program_hash
 from contracts.receipts import Receipt
 from contracts.statements import Delivery, OutcomeStatement, SignedStatement, StatementSignature, statement_message
-from contracts.states import read_account, read_case, read_claim, read_key, read_payout, read_policy, read_pool
+from contracts.states import read_account, read_case, read_claim, read_payout, read_policy, read_pool
 from contracts.tokens import (
     ACKNOWLEDGEMENT_TYPE,
     CONSENT_TYPE,
@@ -48,69 +32,62 @@ from contracts.tokens import (
     decode_consent,
     encode_token,
 )
-from ledger.blocks import decode_block
-from ledger.crypto import bls, ed25519
+from ledger.crypto import ed25519
 from ledger.crypto.hashing import tagged_hex
-from ledger.state import Versioned
-from ledger.transactions import (
-    Endorsement,
-    SignedTransaction,
-    build_transaction,
-    compute_core_hash,
-    endorsement_message,
-    verify_transaction,
+from tests.support.network_chain import BLOCK_MS, DAY_MS, HOUR_MS, YEAR_MS, NetworkChain
+from tests.support.network_members import (
+    CONTRACT_HASH,
+    CONTRACT_TWO_HASH,
+    GENESIS_TIME_MS,
+    GROUPS,
+    MEMBERS,
+    NETWORK,
+    PRODUCT_HASH,
+    PROGRAM,
+    PROGRAM_TWO,
+    TABLES_HASH,
+    VALIDATORS,
+    Member,
+    make_bytes,
+    make_genesis,
+    make_hex,
+    make_invoice_key,
+    make_member,
+    make_participant,
+    make_program,
+    make_signing_key,
+    start_chain,
 )
 
-NETWORK = "test.claims"
-GENESIS_TIME_MS = 1_700_000_000_000
-BLOCK_MS = 1_000
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
-YEAR_MS = 366 * DAY_MS
-
-MEMBERS: dict[str, tuple[str, ...]] = {
-    "auditor": ("auditor",),
-    "commission": ("commission",),
-    "commission-east": ("commission",),
-    "hospital": ("hospital",),
-    "hospital-two": ("hospital",),
-    "insurer": ("insurer",),
-    "insurer-two": ("insurer",),
-    "tpa": ("tpa",),
-    "tpa-owned": ("tpa",),
-}
-"""Ids and roles. `tpa-owned` belongs to the control group of `insurer`; every other member is its own group."""
-GROUPS = {"tpa-owned": "insurer"}
-VALIDATORS = frozenset({"hospital", "insurer", "commission", "tpa"})
-PROGRAM = build_bundle({"program.star": "def adjudicate(case):\n    return case\n"})
-PROGRAM_TWO = build_bundle({"program.star": "def adjudicate(case):\n    return [case]\n"})
-CONTRACT_HASH = program_hash(PROGRAM)
-CONTRACT_TWO_HASH = program_hash(PROGRAM_TWO)
-TABLES_HASH = tagged_hex("tables", b"test tables")
-PRODUCT_HASH = derive_product_hash(CONTRACT_HASH, TABLES_HASH)
-
-
-def make_bytes(label: str, size: int = 32) -> bytes:
-    """Deterministic bytes for a label."""
-    return hashlib.shake_256(f"claimnode test {label}".encode()).digest(size)
-
-
-def make_hex(label: str, size: int = 32) -> str:
-    """Deterministic hexadecimal bytes for a label."""
-    return make_bytes(label, size).hex()
-
-
-@dataclass(frozen=True)
-class Member:
-    """A participant with its secrets and the signing key it uses."""
-
-    id: str
-    seed: bytes
-    key_id: str
-    finality_secret: bytes
-
-    def sign(self, message: bytes) -> str:
-        return ed25519.sign(self.seed, message).hex()
+__all__ = [
+    "BLOCK_MS",
+    "CONTRACT_HASH",
+    "CONTRACT_TWO_HASH",
+    "DAY_MS",
+    "GENESIS_TIME_MS",
+    "GROUPS",
+    "HOUR_MS",
+    "MEMBERS",
+    "NETWORK",
+    "PRODUCT_HASH",
+    "PROGRAM",
+    "PROGRAM_TWO",
+    "TABLES_HASH",
+    "VALIDATORS",
+    "YEAR_MS",
+    "Customer",
+    "Member",
+    "Network",
+    "make_bytes",
+    "make_genesis",
+    "make_hex",
+    "make_invoice_key",
+    "make_member",
+    "make_participant",
+    "make_program",
+    "make_signing_key",
+    "start_chain",
+]
 
 
 @dataclass(frozen=True)
@@ -128,188 +105,11 @@ class Customer:
         return derive_case_id(self.consent_id)
 
 
-def make_member(member_id: str, key: int = 0) -> Member:
-    """The secrets of a member; `key` numbers its signing keys, 0 is the one it normally signs with."""
-    seed = make_bytes(f"signing {member_id} {key}")
-    finality = bls.secret_key_from_seed(make_bytes(f"finality {member_id}"))
-    return Member(member_id, seed, ed25519.key_id(ed25519.public_key(seed)), finality)
-
-
-def make_signing_key(member: Member, from_height: int = 0, until_height: int | None = None) -> SigningKey:
-    """The public side of a signing key with its active heights."""
-    return SigningKey(
-        public_key=ed25519.public_key(member.seed).hex(), from_height=from_height, until_height=until_height
-    )
-
-
-@lru_cache(maxsize=64)
-def make_participant(
-    member_id: str, *, keys: tuple[SigningKey, ...] = (), invoice_keys: tuple[InvoiceKey, ...] = ()
-) -> Participant:
-    """A participant of the standard network."""
-    member = make_member(member_id)
-    secret = member.finality_secret
-    return Participant(
-        id=member_id,
-        name=member_id.replace("-", " ").title(),
-        roles=MEMBERS[member_id],
-        control_group=GROUPS.get(member_id, member_id),
-        validator=member_id in VALIDATORS,
-        signing_keys=keys or (make_signing_key(member),),
-        finality_key=FinalityKey(
-            public_key=bls.public_key(secret).hex(), possession=bls.prove_possession(secret).hex()
-        ),
-        envelope_key=make_hex(f"envelope {member_id}"),
-        note_key=ed25519.public_key(make_bytes(f"note {member_id}")).hex(),
-        transport_spki=make_hex(f"transport {member_id}"),
-        endpoint=None,
-        invoice_keys=invoice_keys,
-    )
-
-
-def make_invoice_key(region: str = "330100", year: int = 2023) -> InvoiceKey:
-    """A commission's nullifier key."""
-    secret = bls.secret_key_from_seed(make_bytes(f"invoice {region} {year}"))
-    return InvoiceKey(
-        region=region,
-        year=year,
-        public_key=bls.public_key(secret).hex(),
-        possession=bls.prove_possession(secret).hex(),
-    )
-
-
-def make_program(bundle: Any = PROGRAM, active_from_ms: int = 0) -> Program:
-    """An approved program."""
-    return Program(
-        contract_hash=program_hash(bundle),
-        machine="starlark-c1",
-        source=encode_bundle(bundle).decode(),
-        active_from_ms=active_from_ms,
-    )
-
-
-def make_genesis(
-    *,
-    limits: Limits | None = None,
-    parameters: Parameters | None = None,
-    participants: Iterable[Participant] | None = None,
-    programs: Sequence[Program] | None = None,
-) -> Genesis:
-    """The genesis of the standard network, or a variation of it."""
-    members = participants if participants is not None else [make_participant(name) for name in sorted(MEMBERS)]
-    return Genesis(
-        v=1,
-        network=NETWORK,
-        time_ms=GENESIS_TIME_MS,
-        limits=limits or Limits(),
-        parameters=parameters or Parameters(),
-        participants=tuple(members),
-        programs=tuple(programs) if programs is not None else (make_program(),),
-    )
-
-
-@lru_cache(maxsize=8)
-def start_chain(genesis_bytes: bytes, min_validators: int = 4) -> ChainState:
-    """`genesis_state`, once for the tests that share a genesis: proofs of possession take a while."""
-    return genesis_state(genesis_bytes, min_validators=min_validators)
-
-
 @dataclass
-class Network:
-    """A running network. `store` is the final state by key; `blocks` are all executed blocks."""
+class Network(NetworkChain):
+    """A chain and the customers on it, with the bodies and steps of a claim's journey."""
 
-    genesis: Genesis = field(default_factory=make_genesis)
-    min_validators: int = 4
-
-    def __post_init__(self) -> None:
-        self.genesis_bytes = encode_genesis(self.genesis)
-        self.state: ChainState = start_chain(self.genesis_bytes, self.min_validators)
-        self.members = {item.id: make_member(item.id) for item in self.genesis.participants}
-        self.store: dict[str, Versioned] = {}
-        self.recent: set[str] = set()
-        self.blocks: list[ExecutedBlock] = []
-        self.customers: dict[str, Customer] = {}
-        self._counter = 0
-        genesis_read = self.state.read
-        self.state = replace(
-            self.state, read=lambda key: self.store.get(key) or genesis_read(key), is_recent=self.recent.__contains__
-        )
-
-    # -- transactions and blocks ---------------------------------------------------------------------------------
-
-    @property
-    def now_ms(self) -> int:
-        """Time of the latest block."""
-        return self.state.time_ms
-
-    def count(self) -> int:
-        """A number that was not used before."""
-        self._counter += 1
-        return self._counter
-
-    def sign(
-        self,
-        kind: str,
-        body: Struct | dict[str, Any],
-        author: str,
-        endorsers: Iterable[str] = (),
-        *,
-        member: Member | None = None,
-        **changes: Any,
-    ) -> SignedTransaction:
-        """A transaction of `author`. `member` signs with another of its keys; `changes` replace signed fields."""
-        signer = member or self.members[author]
-        fields: dict[str, Any] = {
-            "network": self.genesis.network,
-            "kind": kind,
-            "body": to_builtins(body) if isinstance(body, Struct) else body,
-            "author": author,
-            "nonce": make_hex(f"nonce {self.count()}", 16),
-            "expires_time": self.now_ms + HOUR_MS,
-        } | changes
-        endorsements = [self.endorse(self.members[name], fields) for name in endorsers]
-        return build_transaction(**fields, key_id=signer.key_id, seed=signer.seed, endorsements=endorsements)
-
-    def endorse(self, member: Member, fields: dict[str, Any]) -> Endorsement:
-        """An endorser's signature over the core of `fields`."""
-        core_hash = compute_core_hash(**fields)
-        message = endorsement_message(core_hash, member.id, member.key_id)
-        return Endorsement(participant=member.id, key_id=member.key_id, signature=member.sign(message))
-
-    def resolve(self, participant: str, key_id: str) -> bytes | None:
-        """Key resolver for verify_transaction."""
-        key = read_key(self.state.read, key_id)
-        return bytes.fromhex(key.public_key) if key and key.participant == participant else None
-
-    def verify(self, signed: SignedTransaction) -> None:
-        """Signatures of one transaction against the registry."""
-        verify_transaction(signed, self.resolve)
-
-    def run(self, *transactions: SignedTransaction, time_ms: int | None = None) -> ExecutedBlock:
-        """Build a block, execute its bytes as a voter would, and make it final."""
-        built = build_block(self.state, transactions, time_ms=time_ms or self.now_ms + BLOCK_MS)
-        executed = execute_block(self.state, decode_block(built.encoded), self.verify)
-        assert executed.header_hash == built.header_hash
-        assert len(executed.receipts) == len(transactions), "the builder left a transaction out"
-        self.finalize(executed)
-        return executed
-
-    def finalize(self, executed: ExecutedBlock) -> None:
-        """Flush a block into the final state."""
-        self.store.update(executed.changes)
-        self.recent.update(signed.tx_id for signed in executed.transactions)
-        self.blocks.append(executed)
-        self.state = replace(executed.after, read=self.state.read, is_recent=self.state.is_recent)
-
-    def wait(self, milliseconds: int) -> None:
-        """An empty block `milliseconds` later."""
-        self.run(time_ms=self.now_ms + milliseconds)
-
-    def do(
-        self, kind: str, body: Struct | dict[str, Any], author: str, endorsers: Iterable[str] = (), **changes: Any
-    ) -> Receipt:
-        """One transaction in a block of its own; its receipt."""
-        return self.run(self.sign(kind, body, author, endorsers, **changes)).receipts[0]
+    customers: dict[str, Customer] = field(default_factory=dict)
 
     # -- bodies of the journey -----------------------------------------------------------------------------------
 
