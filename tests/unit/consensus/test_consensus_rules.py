@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from consensus.core import surviving_records
 from consensus.effects import (
     AwaitTransactions,
     Behind,
@@ -19,7 +20,7 @@ from consensus.effects import (
     SetTimer,
 )
 from consensus.inputs import BuildFailed, CaughtUp, Message, PayloadExpected, Start, TimerFired
-from consensus.journal import OwnVote, StoredCertificate, StoredPayload
+from consensus.journal import FloorMark, OwnVote, StoredCertificate, StoredPayload
 from consensus.leaders import leader_order
 from consensus.messages import (
     Certified,
@@ -33,7 +34,7 @@ from consensus.messages import (
     WantProposalVote,
 )
 from consensus.outbox import Outbox
-from consensus.types import Config, ConsensusError, Floor, Position, Ref, Verdict
+from consensus.types import Config, ConsensusError, Floor, Position, Ref, Timing, Verdict
 from ledger.certificates import Kind
 from tests.support.lone_core import CHAIN, LoneCore, digest, payload
 
@@ -208,7 +209,8 @@ def test_a4_a_silent_leader_is_skipped_at_once() -> None:
     for view in range(1, 13):
         for other in {LEADER_2, LEADER_3}:
             core.hear_vote(other, "nullify", view)
-        core.hear_certificate("nullify", view, sender=LEADER_2)
+        living = (LEADER_2, LEADER_3, LEADER_4)
+        core.hear(LEADER_2, Certified(core.certificate("nullify", view, signers=living)))
     assert core.state.leader(13) == LEADER_1
     core.give(PayloadExpected(core.now, 13))
     assert core.votes_cast() == [("nullify", 13)]
@@ -596,7 +598,7 @@ def test_b12_one_bad_share_does_not_spoil_the_rest() -> None:
 
 
 def test_r8_nullify_is_repeated_with_the_entry_certificate() -> None:
-    core = follower()
+    core = LoneCore(me=LEADER_4, timing=Timing(standstill=60_000))
     core.hear_certificate("nullify", 1)
     core.give(PayloadExpected(0, 2))
     expire(core, 1_000)
@@ -628,8 +630,9 @@ def test_r8_whoever_lags_is_told() -> None:
     core.finish_view(1, 0)
     core.now = 10_000
     core.hear_vote(LEADER_3, "nullify", 1)
-    told = next(m.certificate for m in core.said() if isinstance(m, Certified))
-    assert (told.kind, told.view) == ("finalize", 1)
+    (told,) = core.said([one for one in core.found(Send) if one.to == core.name(LEADER_3)])
+    assert isinstance(told, Certified)
+    assert (told.certificate.kind, told.certificate.view) == ("finalize", 1)
     core.hear_vote(LEADER_3, "notarize", 1)
     assert not [one for one in core.found(Send) if one.to == core.name(LEADER_3)], "at most once a second"
 
@@ -895,6 +898,27 @@ def test_replay_serves_certificates_again() -> None:
     assert core.state.view == 3
     core.hear(LEADER_1, WantCertificate(1, "nullify", 1))
     assert [m.certificate.view for m in core.said() if isinstance(m, Certified)] == [1]
+
+
+def test_a_rewritten_journal_holds_all_that_is_needed() -> None:
+    core = follower()
+    core.finish_view(1, 0)
+    core.hear_proposal(2, 1)
+    core.verified(2)
+    core.hear_certificate("nullify", 2)
+    records = surviving_records(core.state)
+    assert records[0] == FloorMark(1, 1)
+    assert OwnVote(core.state.at(2).own["notarize"]) in records
+    assert StoredPayload(2, digest(2), payload(2)) in records
+    assert not [r for r in records if isinstance(r, OwnVote) and r.vote.view <= 1]
+    again = LoneCore(me=LEADER_4, start=False)
+    again.start(records, Floor(Ref(1, digest(1)), core.state.finalized), core.state.guard)
+    assert again.state.view == 3
+    assert again.state.at(2).own == core.state.at(2).own
+    assert again.state.find_payload(digest(2)) == payload(2)
+    behind = LoneCore(me=LEADER_4, start=False)
+    behind.start(records, Floor(Ref(0, CHAIN), None), core.state.guard)
+    assert behind.found(Halt, behind.all)[0].code == "store_behind_journal"
 
 
 def test_a_floor_needs_its_proof() -> None:
