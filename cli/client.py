@@ -26,11 +26,20 @@ MAX_ANSWER: Final = 256 * 2**20
 class NodeClient:
     """One node, seen with one token. A call opens its own connection, so threads may share a client."""
 
-    def __init__(self, url: str, token: str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        folder: Path | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> None:
+        """`folder`: where the node lives, if it is one of this machine."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise CliError("url", f"{url!r} is no http or https address of a node")
         self.url = url.rstrip("/")
+        self.folder = folder
         self._host, self._port = parts.hostname, parts.port
         self._secure = parts.scheme == "https"
         self._prefix = parts.path.rstrip("/")

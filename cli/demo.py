@@ -84,8 +84,8 @@ def build_answer(
             {
                 "id": result.id,
                 "label": result.label,
-                "reported_at": format_time(result.reported_ms),
-                "discharged_at": format_time(result.discharged_ms),
+                "reported_at": _time(result.reported_ms),
+                "discharged_at": _time(result.discharged_ms),
                 "status": result.status,
                 "decision": result.decision,
                 "amount_fen": result.amount_fen,
@@ -138,13 +138,6 @@ def find_faults(
     return faults
 
 
-def format_time(milliseconds: int | None) -> str | None:
-    """Block time as an ISO instant, UTC."""
-    if milliseconds is None:
-        return None
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def base_time_ms(episodes: "Sequence[Episode]") -> int:
     """Simulated time at the start: the demo's own, or later where a document is dated later."""
     from cli.network_setup import parse_time
@@ -154,6 +147,12 @@ def base_time_ms(episodes: "Sequence[Episode]") -> int:
     if latest:
         base = max(base, datetime.fromisoformat(latest[:10]).replace(tzinfo=UTC) + timedelta(days=MARGIN_DAYS))
     return parse_time(base.isoformat())
+
+
+def _time(milliseconds: int | None) -> str | None:
+    from cli.consent_text import format_time
+
+    return None if milliseconds is None else format_time(milliseconds)
 
 
 def _source(data: Path | None) -> "EpisodeSource":
