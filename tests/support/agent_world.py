@@ -7,6 +7,7 @@ any two rounds, so that nothing can depend on memory. Times are the blocks'.
 
 import itertools
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,7 @@ def invoice_pair(year: int) -> KeyPair:
     return key_from_secret("bls12-381", bls.secret_key_from_seed(make_bytes(f"invoice {REGION} {year}")))
 
 
+@lru_cache(maxsize=4)
 def build_genesis(parameters: Parameters | None = None) -> Genesis:
     """The standard network with envelope keys, the commission's invoice keys and the standard program."""
     members = []

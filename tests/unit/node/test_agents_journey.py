@@ -8,8 +8,9 @@ import pytest
 
 from contracts.states import read_account, read_nullifier, read_payout, read_record
 from node.agents.hospital import PublicationRefused
-from node.wallet import ConsentWallet, make_revocation
-from tests.support.agent_world import World, admission, charges, discharge, invoice, standard_policy
+from node.agents.mail import post, seal_parcel
+from node.wallet import ConsentWallet, make_revocation, seal_payee
+from tests.support.agent_world import World, admission, charges, discharge, envelope_pair, invoice, standard_policy
 
 
 @pytest.fixture
@@ -194,9 +195,6 @@ def test_everything_waits_for_what_is_down_and_goes_on_after(world: World) -> No
         world.down.add("tpa")
         await world.wait(700_000)
         assert world.detail(wallet)["waiting_for"] == "MISSING_PAYEE"
-        from node.wallet import seal_payee
-        from tests.support.agent_world import envelope_pair
-
         sealed = seal_payee(wallet, [envelope_pair("insurer").public.hex()])
         world.houses["hospital"].mailroom.relay_payee(wallet.token, sealed)
         await world.settle()
@@ -243,3 +241,50 @@ def test_a_consent_that_is_not_here_or_names_others_publishes_nothing(world: Wor
             await hospital.publish_records(wallet.consent_id, [("letter", {})])
 
     asyncio.run(story())
+
+
+def test_a_co_adjudicator_that_gets_another_result_sends_the_claim_to_review(world: World) -> None:
+    async def story() -> None:
+        wallet = await world.grant(await world.commit_policy())
+        world.down.add("tpa")
+        await publish_all(world, wallet)
+        insurer = world.houses["insurer"]
+        name = f"proposal/{world.claim_id(wallet)}"
+        kept = insurer.ports.vault.need_secret(name)
+        kept["package"]["policies"][0]["result"]["result"]["net_fen"] += 100
+        insurer.ports.vault.put_secret(name, kept)
+        for item in insurer.ports.vault.outbox.items("adjudication", world.claim_id(wallet)):
+            insurer.ports.vault.outbox.acknowledge(item)
+        envelope = seal_parcel(insurer.ports, "adjudication", world.claim_id(wallet), kept["package"], ["tpa"])
+        post(insurer.ports, "adjudication", world.claim_id(wallet), wallet.case_id, envelope, ["tpa"])
+        world.down.remove("tpa")
+        await world.wait(700_000)
+        judge = world.houses["tpa"].adjudicator
+        assert judge is not None
+        assert judge.refusals(world.claim_id(wallet)) == ["RESULT_DIFFERS"]
+        assert world.claim(wallet).status == "EVIDENCE_COMPLETE"
+        assert insurer.insurer is not None
+        assert insurer.insurer.review_queue()[0]["review_reasons"] == ["CO_ADJUDICATOR_RESULT_DIFFERS"]
+        insurer.insurer.release_review(world.claim_id(wallet), "reviewer-7")
+        await world.settle()
+        assert world.claim(wallet).status == "DECIDED", "the honest proposal made anew is signed"
+
+    asyncio.run(story())
+
+
+def test_what_stands_in_clear_below_the_vaults_names_nobody(world: World, tmp_path: Path) -> None:
+    async def story() -> None:
+        wallet = await run_founding_case(world)
+        await world.acknowledge(wallet)
+        for house in world.houses.values():
+            house.ports.vault.close()
+
+    asyncio.run(story())
+    seen = 0
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            seen += 1
+            data = path.read_bytes()
+            for secret in ("测试甲", "N84.000", "0000000001", "205000", "payee-account", "135334"):
+                assert secret.encode() not in data, path
+    assert seen > 20
