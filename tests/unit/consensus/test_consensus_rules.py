@@ -694,6 +694,20 @@ def test_a_gap_goes_to_the_hosts_sync() -> None:
     assert [b.ref.view for d in core.found(Deliver) for b in d.blocks] == [101]
 
 
+def test_nothing_is_delivered_while_the_host_syncs() -> None:
+    core = follower()
+    core.hear_certificate("finalize", 2, 1)
+    expire(core, 2_000)
+    assert core.found(Behind)
+    core.hear_certificate("notarize", 1)
+    for view in (1, 2):
+        core.hear(1, Payload(digest(view).hex()), payload(view))
+        core.verified(view)
+    assert not core.found(Deliver, core.all), "the host's store may be on the move"
+    core.give(CaughtUp(core.now, None))
+    assert [b.ref.view for d in core.found(Deliver) for b in d.blocks] == [1, 2]
+
+
 def test_r3_a_leader_that_is_syncing_lets_the_others_skip_it() -> None:
     core = LoneCore(me=LEADER_1)
     core.hear_certificate("finalize", 100, 99)
