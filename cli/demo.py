@@ -170,7 +170,8 @@ def _run(episodes: "Sequence[Episode]", folder: Path) -> "tuple[list[EpisodeResu
     from cli.demo_network import demo_network
 
     print_note("starting five nodes ...")
-    with demo_network(folder / "net", base_time_ms(episodes)) as network:
+    years = {int(invoice["issue_date"][:4]) for episode in episodes for invoice in episode.invoices}
+    with demo_network(folder / "net", base_time_ms(episodes), years) as network:
         runner = EpisodeRunner(network.genesis.network, network.clients, network.envelope_keys)
         results = _run_episodes(episodes, runner, network)
         results = _audit(results, network, folder)

@@ -5,10 +5,10 @@ whose interface the episodes use, and what the others made final without it, it 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -16,6 +16,9 @@ from cli.client import NodeClient
 from cli.errors import CliError, NetworkFailure
 from cli.processes import NodeProcess, find_nodes, running, wait_ready
 from contracts.genesis import Genesis, decode_genesis
+
+if TYPE_CHECKING:
+    from cli.network_config import NetworkConfig
 
 CONFIG: Final = Path(__file__).resolve().parent.parent / "network-config" / "demo" / "network.toml"
 VICTIM: Final = "tpa"
@@ -85,13 +88,32 @@ class DemoNetwork:
 
 
 @contextmanager
-def demo_network(folder: Path, base_ms: int) -> Iterator[DemoNetwork]:
-    """Make the network of `network-config/demo` in `folder` with simulated time, and run it."""
+def demo_network(folder: Path, base_ms: int, issue_years: Iterable[int] = ()) -> Iterator[DemoNetwork]:
+    """Make the network of `network-config/demo` in `folder` with simulated time, and run it.
+
+    `issue_years`: years of invoices beyond those of the file, for which the commission needs a key as well.
+    """
     from cli.network_config import load_network_config
     from cli.network_setup import create_network
 
     if not CONFIG.is_file():
         raise CliError("config", f"{CONFIG} is missing; the demo runs from a clone of the project")
-    genesis = decode_genesis(create_network(load_network_config(CONFIG), folder, base_ms=base_ms))
+    config = _with_years(load_network_config(CONFIG), set(issue_years))
+    genesis = decode_genesis(create_network(config, folder, base_ms=base_ms))
     with running(find_nodes(folder)) as nodes:
         yield DemoNetwork(nodes, genesis)
+
+
+def _with_years(config: "NetworkConfig", years: set[int]) -> "NetworkConfig":
+    """The same network; every commission's invoice keys reach over `years` too."""
+    members = [
+        member.model_copy(
+            update={
+                "invoices": [
+                    keys.model_copy(update={"years": sorted({*keys.years, *years})}) for keys in member.invoices
+                ]
+            }
+        )
+        for member in config.participants
+    ]
+    return config.model_copy(update={"participants": members})

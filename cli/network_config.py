@@ -33,7 +33,7 @@ class InvoiceKeys(_Part):
     """A commission's invoice keys: one for each issue year of a region."""
 
     region: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    years: Annotated[list[Annotated[int, Field(ge=2000, le=2200)]], Field(min_length=1, max_length=64)]
+    years: Annotated[list[Annotated[int, Field(ge=1900, le=2200)]], Field(min_length=1, max_length=64)]
 
 
 class ParticipantConfig(_Part):

@@ -39,7 +39,7 @@ class InvoiceKey(_Part, frozen=True):
     """A commission's BLS key for the invoices of one region and issue year."""
 
     region: Name
-    year: Annotated[int, Meta(ge=2000, le=2200)]
+    year: Annotated[int, Meta(ge=1900, le=2200)]
     public_key: Hex48
     possession: Hex96
 
