@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ from consensus.types import Timing
 from contracts.bodies import PolicyCommit, PolicyCommitment
 from contracts.genesis import FinalityKey, Genesis, Limits, Parameters, Participant, SigningKey, encode_genesis
 from ledger.crypto import bls
-from ledger.crypto.keys import certificate_der, spki_hash
+from ledger.crypto.keys import certificate_der, generate_key, generate_tls_identity, spki_hash
 from ledger.transactions import SignedTransaction, build_transaction
 from node.clock import SystemClock
 from node.config import NodeConfig, OrderingConfig
-from node.identity import Identity, create_identity, load_identity
+from node.identity import Identity, create_identity
 from node.peers.errors import PeerError
 from node.peers.frames import Lane
 from node.runtime import Node
@@ -137,7 +138,14 @@ def build_network(
 ) -> TestNetwork:
     """Keys and genesis for `validators` members that vote and `observers` that do not; with `listen`, ports too."""
     names = [f"{ROLES[i % 4]}-{i}" for i in range(validators)] + [f"observer-{i}" for i in range(observers)]
-    identities = {name: create_identity(root / name, name, validator=i < validators) for i, name in enumerate(names)}
+    if listen:
+        identities = {
+            name: create_identity(root / name, name, validator=i < validators) for i, name in enumerate(names)
+        }
+    else:
+        identities = {name: memory_identity(name, i < validators) for i, name in enumerate(names)}
+        for name in names:
+            (root / name).mkdir(parents=True)
     ports = free_ports(len(names)) if listen else [0] * len(names)
     members = sorted(
         (_participant(identities[name], i, validators, ports[i]) for i, name in enumerate(names)), key=_by_id
@@ -152,6 +160,20 @@ def build_network(
         programs=(),
     )
     return TestNetwork(root, encode_genesis(genesis), names, identities, dict(zip(names, ports, strict=True)))
+
+
+@lru_cache(maxsize=64)
+def memory_identity(name: str, validator: bool) -> Identity:
+    """Keys without files; the same for every test of a run."""
+    return Identity(
+        participant=name,
+        signing=generate_key("ed25519"),
+        finality=generate_key("bls12-381") if validator else None,
+        envelope=generate_key("x25519"),
+        note=generate_key("ed25519"),
+        transport=generate_tls_identity(name),
+        transport_files=(Path(), Path()),
+    )
 
 
 def free_ports(count: int) -> list[int]:
@@ -240,7 +262,7 @@ class Cluster:
             node = Node(
                 folder,
                 config,
-                load_identity(folder, name),
+                self.network.identities[name],
                 self.network.genesis,
                 links=MemoryLinks(self.links, name),
                 clock=SystemClock(),
