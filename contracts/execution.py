@@ -149,8 +149,6 @@ def execute_block(
     _check_header(parent, header)
     run = _begin(parent, header.time_ms)
     limits = run.context.limits
-    if len(block.transactions) > limits.block_transactions:
-        raise InvalidBlock("block_transactions", f"{len(block.transactions)} transactions in one block")
     budget = Budget(limits)
     taken: set[str] = set()
     plan = []
