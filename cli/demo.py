@@ -195,12 +195,14 @@ def _run_episodes(
     with ThreadPoolExecutor(AT_ONCE) as pool, _progress(len(episodes)) as advance:
         futures = [pool.submit(run, episode) for episode in episodes]
         try:
-            for number, _ in enumerate(as_completed(futures), start=1):
+            for number, future in enumerate(as_completed(futures), start=1):
+                future.result()
                 advance()
                 if number == (len(episodes) + 1) // 2:
                     print_note("killing one validator, and bringing it back ...")
                     network.kill_and_recover()
         except BaseException:
+            runner.stop()
             _cancel(futures)
             raise
         return [future.result() for future in futures]

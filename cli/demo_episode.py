@@ -4,6 +4,7 @@ Knows the steps of a stay and the wallet of its patient. Must not know how the n
 nobody but the customer holds the wallet, every wait ends, and the amount that is reported is the insurer's own.
 """
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -65,6 +66,16 @@ class EpisodeRunner:
         self._network = network
         self._clients = clients
         self._envelope_keys = envelope_keys
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Let every episode end at its next wait."""
+        self._stopping.set()
+
+    def pause(self) -> None:
+        """Wait a moment. Raises NetworkFailure `stopped` once `stop` was called."""
+        if self._stopping.wait(POLL_S):
+            raise NetworkFailure("stopped", "the demo was stopped before this episode ended")
 
     def run(self, episode: Episode) -> EpisodeResult:
         """The episode from policy to payment. Raises NetworkFailure `timeout` when the network does not get on."""
@@ -255,7 +266,7 @@ class _Stay:
     def _pause(self, what: str) -> None:
         if time.monotonic() > self._deadline:
             raise NetworkFailure("timeout", f"episode {self._episode.id} was not {what} within {EPISODE_S:.0f} s")
-        time.sleep(POLL_S)
+        self._runner.pause()
 
 
 def require_ok(answer: Mapping[str, Any]) -> None:
