@@ -29,12 +29,15 @@ COMMANDS: Final = {
     "adjudicate": CommandSource("cli.adjudicate", "adjudicate", "Adjudicate a case offline, or many (NDJSON)."),
     "audit": CommandSource("cli.audit", "audit", "Dossiers and ledgers: build, verify, explain."),
     "bench": CommandSource("cli.bench", "bench", "Measure adjudication, network and proofs."),
+    "claim": CommandSource("cli.claim", "claim", "Claims of a node: list, show, watch, review."),
     "consent": CommandSource("cli.consent", "consent", "A customer's consent tokens, offline and online."),
     "demo": CommandSource("cli.demo", "demo", "The whole journey, from consent to settled payout."),
     "invoice": CommandSource("cli.invoice", "invoice", "Check e-invoices against the validation rules."),
     "keys": CommandSource("cli.keys", "keys", "Make, show and prove key files."),
     "network": CommandSource("cli.network", "network", "Make a network, run it, look at it."),
     "node": CommandSource("cli.node_command", "node", "Run one node; its access tokens."),
+    "payout": CommandSource("cli.payout", "payout", "Payouts of a node."),
+    "record": CommandSource("cli.record", "record", "A hospital's documents on their way to the ledger."),
 }
 """Every command; README names the same."""
 

@@ -60,6 +60,12 @@ class NodeRoles:
         """Customer: ciphertexts kept for the consent's mailbox."""
         return self.house.mailroom.mail_of(consent_id)
 
+    def release_review(self, claim_id: str, reviewer: str) -> None:
+        """Insurer: a person lets the computed result of a claim in review stand."""
+        if self.house.insurer is not None:
+            self.house.insurer.release_review(claim_id, reviewer)
+            self.house.tell()
+
     def rejection(self, record_id: str) -> list[str]:
         """Hospital: the codes with which a commission rejected a record; empty if none came."""
         return self.house.hospital.rejection(record_id) if self.house.hospital else []

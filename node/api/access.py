@@ -26,6 +26,7 @@ ACCESS: Final[dict[tuple[str, str], Scope | str]] = {
     ("GET", "/v1/claims/{claim_id}"): "read",
     ("GET", "/v1/claims/{claim_id}/dossier"): "dossier",
     ("GET", "/v1/claims/{claim_id}/decision"): "dossier",
+    ("POST", "/v1/claims/{claim_id}/review"): "review",
     ("GET", "/v1/reports"): "read",
     ("GET", "/v1/payouts"): "read",
     ("POST", "/v1/consents"): "consent",

@@ -69,6 +69,10 @@ class RolesPort(Protocol):
         """Insurer and co-adjudicator: what was decided, with amounts and reasons."""
         ...
 
+    def release_review(self, claim_id: str, reviewer: str) -> None:
+        """Insurer: a person lets the computed result of a claim in review stand."""
+        ...
+
     def relay_payee(self, token: str, envelope: bytes) -> None:
         """Customer: the payee's opening for the insurers that the consent token names."""
         ...

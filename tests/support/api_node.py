@@ -114,6 +114,7 @@ class MemoryRoles:
         self.dossiers: dict[str, bytes] = {}
         self.policies: list[Mapping[str, Any]] = []
         self.payees: list[tuple[str, bytes]] = []
+        self.reviews: list[tuple[str, str]] = []
         self.mail: dict[str, list[dict[str, Any]]] = {}
 
     async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
@@ -126,6 +127,9 @@ class MemoryRoles:
 
     async def decision(self, claim_id: str) -> Mapping[str, Any] | None:
         return self.decisions.get(claim_id)
+
+    def release_review(self, claim_id: str, reviewer: str) -> None:
+        self.reviews.append((claim_id, reviewer))
 
     def relay_payee(self, token: str, envelope: bytes) -> None:
         self.payees.append((token, envelope))

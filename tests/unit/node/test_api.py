@@ -204,6 +204,33 @@ def test_decision_and_dossier_come_from_the_vault(run: Callable[..., None]) -> N
     run(story)
 
 
+def test_a_review_is_released_once_by_the_holder_of_the_token(run: Callable[..., None]) -> None:
+    async def story(desk: Desk) -> None:
+        _, claim_id = desk.net.ready_claim(desk.net.commit_policy().policy_id)
+        path = f"/v1/claims/{claim_id}/review"
+        assert (await desk.post(path, {}, 404))["code"] == "not_found"
+        desk.roles.decisions[claim_id] = {"status": "closed"}
+        assert (await desk.post(path, {}, 409))["code"] == "not_in_review"
+        desk.roles.decisions[claim_id] = {"status": "in_review"}
+        assert (await desk.post(path, {}, 200))["reviewer"] == "insurer"
+        assert desk.roles.reviews == [(claim_id, "insurer")]
+
+    run(story)
+
+
+def test_a_customers_mail_and_account_pass_through_as_ciphertext(run: Callable[..., None]) -> None:
+    async def story(desk: Desk) -> None:
+        consent_id = make_hex("consent")
+        desk.roles.mail[consent_id] = [{"kind": "decision", "subject": "s", "digest": "d", "envelope": "00"}]
+        assert (await desk.get(f"/v1/consents/{consent_id}/mail"))["items"][0]["envelope"] == "00"
+        await desk.post("/v1/payees", {"token": "a.b.c", "envelope": "00ff"})
+        assert desk.roles.payees == [("a.b.c", b"\x00\xff")]
+        for bad in ("0", "zz", ""):
+            assert (await desk.post("/v1/payees", {"token": "a.b.c", "envelope": bad}, 400))["code"] == "schema"
+
+    run(story, "hospital")
+
+
 def test_documents_go_to_the_hospitals_role_alone(run: Callable[..., None]) -> None:
     async def story(desk: Desk) -> None:
         body = {"consent_id": make_hex("c"), "documents": [{"record_type": "admission", "document": {"ward": "7"}}]}
