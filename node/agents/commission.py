@@ -24,7 +24,7 @@ from node.agents.mail import open_latest, post, seal_parcel
 from node.cases.documents import Document, Record, invoice_count, loss_of
 from node.cases.documents import read_record as open_record
 from node.cases.errors import CaseError
-from node.cases.evidence import date_of, find_faults, identity_message, issue_year, profile_of
+from node.cases.evidence import date_of, find_faults, identity_message, issue_year, key_year_of, profile_of
 from node.cases.openings import open_pool
 from node.errors import NodeError
 from node.vault import StoredParcel
@@ -89,11 +89,12 @@ class CommissionAgent(Agent):
     def nullifier_of(self, invoice: Document) -> Nullifier:
         """The lock of an invoice, for endorsement and for proofs of absence. Raises NoInvoiceKey."""
         year = issue_year(invoice)
-        for (_, key_year), key in sorted(self.ports.keys.invoice.items()):
-            if key_year == year:
-                signature = bls.sign(key.secret, identity_message(invoice))
-                return Nullifier(derive_nullifier(signature), signature.hex())
-        raise NoInvoiceKey("no_invoice_key", f"no invoice key for the issue year {year}")
+        keys = {key_year: key for (_, key_year), key in sorted(self.ports.keys.invoice.items(), reverse=True)}
+        key = keys.get(key_year_of(year, keys)) if keys else None
+        if key is None:
+            raise NoInvoiceKey("no_invoice_key", f"no invoice key for the issue year {year}")
+        signature = bls.sign(key.secret, identity_message(invoice))
+        return Nullifier(derive_nullifier(signature), signature.hex())
 
     def list_cases(self, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         """Cases of this commission: {position, case_id, status, codes by record}."""
@@ -127,7 +128,9 @@ class CommissionAgent(Agent):
                 judged, missing
             ):
                 return wait("missing_parcel") if missing else done("waiting_for_records")
-        progress = await self.submitter.submit_once(key, "record.endorse", lambda: self._build(item.subject, consent))
+        progress = await self.submitter.submit_once(
+            key, item.subject, "record.endorse", lambda: self._build(item.subject, consent)
+        )
         if progress.receipt is None:
             return wait(progress.code)
         return self._settle(item.subject, key, progress.receipt)
