@@ -35,14 +35,15 @@ class PeerNetwork:
     def members(self) -> list[Member]:
         return [Member(each, spki_of_identity(tls), self._addresses.get(each)) for each, tls in self.tls.items()]
 
-    def build(self, me: str, *, chain: bytes = CHAIN, port: int = 0, members: list[Member] | None = None) -> Peers:
+    def build(self, me: str, *, port: int = 0, proxy: str | None = None) -> Peers:
         peers = Peers(
             me=me,
-            chain=chain,
+            chain=CHAIN,
             tls=self.tls[me],
-            members=members or self.members(),
+            members=self.members(),
             listen=None if me in self._edges else ("127.0.0.1", port),
             jitter=lambda: 0.5,
+            proxy=proxy,
             limits=self.limits,
         )
         peers.on_message(Lane.CONSENSUS, lambda peer, data: self.got[me].append((peer, Lane.CONSENSUS, data)))
@@ -121,3 +122,27 @@ async def traitor(
         await socket.send_bytes(build_hello(chain, me))
         await socket.receive_bytes()
         yield socket
+
+
+@asynccontextmanager
+async def proxy() -> AsyncIterator[tuple[str, list[str]]]:
+    """An HTTP CONNECT proxy on loopback: its address, and the first lines of what it was asked."""
+    asked: list[str] = []
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(2**16):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        asked.append(head.splitlines()[0])
+        host, _, port = head.split()[1].rpartition(":")
+        onward = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(pipe(reader, onward[1]), pipe(onward[0], writer), return_exceptions=True)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", asked

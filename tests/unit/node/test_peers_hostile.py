@@ -163,13 +163,26 @@ def test_an_unfinished_tls_handshake_is_cut_off() -> None:
 
 def test_the_oldest_handshake_makes_room_for_the_next() -> None:
     async def scenario() -> None:
-        limits = replace(PeerLimits(), handshakes=3)
+        limits = replace(PeerLimits(), handshakes=3, tls_timeout_s=10 * PATIENCE_S)
         async with attacked(limits) as (net, port):
             slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(6)]
+            async with asyncio.timeout(PATIENCE_S):
+                assert await slow[0][0].read() == b""
             async with traitor(port, net.tls["aa"], "aa"):  # a member in good faith gets in all the same
                 await net.nodes["cc"].wait_connected(["aa"])
             for _, writer in slow:
                 writer.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_member_that_is_dialled_may_not_dial() -> None:
+    async def scenario() -> None:
+        async with network("aa", "zz", start=False) as net:
+            net._addresses["zz"] = "127.0.0.1:1"
+            await net.start(net.build("aa"), "aa")
+            await call(net.nodes["aa"].port, b"", client_context(net.tls["zz"]))
+            await until(lambda: net.nodes["aa"].stats().get("refused_not_dialler", 0) > 0)
 
     asyncio.run(scenario())
 

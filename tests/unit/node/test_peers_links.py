@@ -10,7 +10,7 @@ import uvloop
 from ledger.crypto.keys import generate_tls_identity
 from ledger.errors import DecodeError
 from node.peers import Lane, Member, PeerError, PeerLimits
-from tests.support.peer_network import PeerNetwork, network, spki_of_identity, until
+from tests.support.peer_network import PeerNetwork, network, proxy, spki_of_identity, until
 
 
 async def echo(peer: str, payload: bytes) -> bytes:
@@ -109,6 +109,47 @@ def test_requests_under_way_are_bounded_at_both_ends() -> None:
             assert await net.nodes["aa"].request("bb", "slow", b"again") == b"again"
 
     asyncio.run(scenario())
+
+
+def test_a_node_asks_one_peer_only_so_much_at_once() -> None:
+    async def scenario() -> None:
+        asked = 0
+        release = asyncio.Event()
+
+        async def slow(peer: str, payload: bytes) -> bytes:
+            nonlocal asked
+            asked += 1
+            await release.wait()
+            return payload
+
+        async with network("aa", "bb", limits=replace(PeerLimits(), pending_requests=3), start=False) as net:
+            later = net.build("bb")
+            later.register("slow", slow)
+            await net.start(later, "bb")
+            await net.start_all()
+            await net.linked("aa", "bb")
+            tasks = [asyncio.create_task(net.nodes["aa"].request("bb", "slow", b"")) for _ in range(3)]
+            await until(lambda: asked == 3)
+            assert await request_code(net.nodes["aa"].request("bb", "slow", b"")) == "busy"
+            release.set()
+            await asyncio.gather(*tasks)
+            assert asked == 3
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_an_edge_participant_dials_through_a_proxy(run: Callable[..., None]) -> None:
+    async def scenario() -> None:
+        async with proxy() as (address, asked), network("aa", edges=["zz"], start=False) as net:
+            await net.start(net.build("aa"), "aa")
+            await net.start(net.build("zz", proxy=address), "zz")
+            await net.linked("zz", "aa")
+            net.nodes["zz"].send("aa", Lane.GOSSIP, b"through it")
+            assert await net.received("aa", 1) == [("zz", Lane.GOSSIP, b"through it")]
+            assert asked == [f"CONNECT 127.0.0.1:{net.nodes['aa'].port} HTTP/1.1"]
+
+    run(scenario())
 
 
 def test_one_link_for_each_pair_dialled_by_the_smaller_id() -> None:
