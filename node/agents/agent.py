@@ -5,6 +5,7 @@ final state and the vault alone, so an agent that is killed anywhere and made an
 at a time is stepped, and a step that fails is put off, never lost.
 """
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -26,6 +27,8 @@ MAX_STEPS: Final = 16
 """Steps of one subject in one round: more than any subject has in its whole life."""
 ROUND: Final = 200
 """Subjects taken up in one round; the rest is due in the next."""
+AT_ONCE: Final = 8
+"""Subjects worked on at the same time: one that waits for a peer or a program does not hold up the others."""
 CATCH_UP: Final = 50
 """Blocks observed in one go, so that a node that was away for long still answers its peers meanwhile."""
 _log = structlog.get_logger()
@@ -60,7 +63,7 @@ class Agent:
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
         self.vault = ports.vault
-        self.submitter = Submitter(ports)
+        self.submitter = Submitter(ports, self.name)
 
     def interests(self, event: Event) -> Iterable[str]:
         """Subjects of this agent that an event concerns."""
@@ -80,12 +83,13 @@ class Agent:
 
     def observe(self, block: FinalBlock) -> None:
         """Take the work that a final block brings; the cursor moves with it."""
-        events = [event for receipt in block.receipts for result in receipt.results for event in result.events]
-        if not events:
+        if not block.receipts:
             self.vault.work.skip_to(self.name, block.height)
             return
+        events = [event for receipt in block.receipts for result in receipt.results for event in result.events]
         with self.vault.transaction():
             taken = [self._take(event, block) for event in events]
+            taken += self._hear_of_own(block)
             if any(taken):
                 self.vault.work.move_cursor(self.name, block.height)
         if not any(taken):
@@ -106,10 +110,13 @@ class Agent:
 
     async def reconcile(self) -> int:
         """Step everything that is due. Returns the number of steps that moved something."""
-        moved = 0
-        for item in self.vault.work.due(self.name, ROUND):
-            moved += await self._work_on(item)
-        return moved
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def work_on(item: WorkItem) -> int:
+            async with gate:
+                return await self._work_on(item)
+
+        return sum(await asyncio.gather(*(work_on(item) for item in self.vault.work.due(self.name, ROUND))))
 
     def _take(self, event: Event, block: FinalBlock) -> bool:
         subjects = tuple(self.interests(event))
@@ -118,6 +125,14 @@ class Agent:
         if subjects:
             self.vault.work.note(event.subject, event.topic, block.height, block.header.time_ms)
         return bool(subjects)
+
+    def _hear_of_own(self, block: FinalBlock) -> list[bool]:
+        """What waits for the receipt of a transaction of its own goes on, also when it was refused."""
+        submitted = self.vault.work.submitted(self.name)
+        heard = [submitted[receipt.tx_id] for receipt in block.receipts if receipt.tx_id in submitted]
+        for subject in heard:
+            self.vault.work.nudge(self.name, subject)
+        return [True for _ in heard]
 
     async def _work_on(self, item: WorkItem) -> int:
         for moved in range(MAX_STEPS):

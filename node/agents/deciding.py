@@ -20,7 +20,7 @@ from ledger.encoding import convert
 from ledger.errors import LedgerError, SignatureError
 from node.agents.agent import AGAIN, Step, wait
 from node.agents.facts import read_facts
-from node.agents.gathering import Gathered, Gatherer
+from node.agents.gathering import Gathered, Gatherer, Missing
 from node.agents.ledgerbook import ClaimBook
 from node.agents.mail import post, seal_parcel
 from node.agents.messages import SignaturesMessage
@@ -81,7 +81,10 @@ class Decider:
     # --- proposing
 
     async def _propose(self, facts: LedgerFacts) -> Step:
-        gathered = await self._gatherer.gather(facts)
+        try:
+            gathered = await self._gatherer.gather(facts)
+        except Missing as error:
+            return wait(error.code)
         try:
             package, trace = await self._adjudicate(facts, gathered)
         except (CaseError, MachineError) as error:
@@ -252,7 +255,7 @@ class Decider:
     async def _submit(self, facts: LedgerFacts, signed: list[SignedStatement]) -> Step:
         key = f"adjudicate/{facts.claim_id}"
         body = ClaimAdjudicate(claim_id=facts.claim_id, statements=tuple(signed))
-        progress = await self._submitter.submit_once(key, "claim.adjudicate", lambda: body)
+        progress = await self._submitter.submit_once(key, facts.claim_id, "claim.adjudicate", lambda: body)
         if progress.receipt is None:
             return wait(progress.code)
         self._submitter.settle(key)

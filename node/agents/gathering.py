@@ -5,7 +5,7 @@ commitment is not the one on the ledger; what is missing is asked for, and named
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from contracts.commitments import commit
 from contracts.errors import InputError
@@ -21,6 +21,9 @@ from node.cases.documents import Record, read_record
 from node.cases.errors import CaseError
 from node.cases.openings import Opening, check_pool
 from node.errors import NodeError
+
+PULL_AFTER_MS: Final = 2_000
+"""Block time after which what the others send by themselves is asked for."""
 
 
 class Missing(NodeError):
@@ -46,15 +49,15 @@ class Gatherer:
 
     async def gather(self, facts: LedgerFacts) -> Gathered:
         """Everything for a claim. Raises Missing, CaseError, VaultError."""
-        records = [await self._record(record_id, state) for record_id, state in sorted(facts.records.items())]
+        records = [await self._record(facts, record_id, state) for record_id, state in sorted(facts.records.items())]
         pool, payee = await self._pool(facts), self._payee(facts)
         versions = {item.policy_id: facts.accounts[item.account_id].version for item in facts.claim.policies}
         policies = tuple(self._book.held(policy_id, version) for policy_id, version in versions.items())
         return Gathered(tuple(records), pool, payee, policies)
 
-    async def _record(self, record_id: str, state: RecordState) -> Record:
+    async def _record(self, facts: LedgerFacts, record_id: str, state: RecordState) -> Record:
         content = open_latest(self._ports, "record", record_id, sender=state.hospital)
-        if content is None:
+        if content is None and self._is_late(facts):
             await self._ports.delivery.pull(state.hospital, "record", record_id)
             content = open_latest(self._ports, "record", record_id, sender=state.hospital)
         if content is None:
@@ -67,7 +70,7 @@ class Gatherer:
     async def _pool(self, facts: LedgerFacts) -> Opening:
         """The opening of the pool's current version: the commission's, or of the insurer that decided before."""
         found = self._find_pool(facts)
-        if found is None:
+        if found is None and self._is_late(facts):
             for holder in keepers_of(facts.consent):
                 if await self._ports.delivery.pull(holder, "pool", facts.claim.case_id):
                     break
@@ -75,6 +78,10 @@ class Gatherer:
         if found is None:
             raise Missing("MISSING_POOL", f"no opening of pool version {facts.pool.version} has arrived")
         return found
+
+    def _is_late(self, facts: LedgerFacts) -> bool:
+        """Whether what is missing should have come by itself by now."""
+        return facts.time_ms > (facts.claim.ready_ms or 0) + PULL_AFTER_MS
 
     def _find_pool(self, facts: LedgerFacts) -> Opening | None:
         for parcel in self._ports.vault.parcels("pool", facts.claim.case_id):

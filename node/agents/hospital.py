@@ -57,8 +57,9 @@ class HospitalAgent(Agent):
             self.vault.put_secret(f"publication/{publication}", {"records": record_ids, "codes": None})
             self.vault.work.wake(self.name, publication)
         body = RecordPublish(records=tuple(records))
-        progress = await self.submitter.submit_once(f"publish/{publication}", "record.publish", lambda: body)
-        submission = self.vault.work.submission(f"publish/{publication}")
+        key = f"publish/{publication}"
+        progress = await self.submitter.submit_once(key, publication, "record.publish", lambda: body)
+        submission = self.vault.work.submission(key)
         if submission is None:
             raise PublicationRefused("rejected", f"this node did not take the transaction: {progress.code}")
         return submission.tx_id, record_ids
@@ -90,7 +91,7 @@ class HospitalAgent(Agent):
         key = f"publish/{subject}"
         if self.vault.work.submission(key) is None:
             return self._conclude(subject, publication, None)
-        progress = await self.submitter.submit_once(key, "record.publish", lambda: self._unsigned(subject))
+        progress = await self.submitter.submit_once(key, subject, "record.publish", lambda: self._unsigned(subject))
         if progress.receipt is None:
             return wait(progress.code)
         return self._conclude(subject, publication, progress.receipt)
@@ -108,6 +109,7 @@ class HospitalAgent(Agent):
                     codes[record_id] = _code_of(receipt, publication["records"].index(record_id))
                     self.vault.outbox.cancel("record", record_id)
             self.vault.put_secret(f"publication/{subject}", {**publication, "codes": codes})
+            self.submitter.settle(f"publish/{subject}")
         return done("published" if set(codes.values()) == {"ok"} else "refused")
 
     def _prepare(

@@ -23,7 +23,7 @@ from node.agents.submitting import Submitter
 from node.errors import NodeError, Unavailable
 from node.vault import StoredParcel
 
-IDLE_S: Final = 1.0
+IDLE_S: Final = 0.5
 """Without any news the house looks around this often: retries and put-off work have their own times."""
 MAX_ROUNDS: Final = 50
 """Rounds in one go before the loop lets the rest of the node work."""
@@ -63,32 +63,44 @@ class House:
 
     async def run(self) -> None:
         """Work for ever; cancel to stop."""
-        while True:
-            self._news.clear()
-            for _ in range(MAX_ROUNDS):
-                if await self._round_safely() == 0:
-                    break
-                await asyncio.sleep(0)
-            try:
-                async with asyncio.timeout(IDLE_S):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+        try:
+            while True:
+                self._news.clear()
+                for _ in range(MAX_ROUNDS):
+                    moved = await self._work_safely()
+                    self.ports.delivery.dispatch()
+                    if moved == 0:
+                        break
+                    await asyncio.sleep(0)
+                await self._wait_for_news()
+        finally:
+            await self.ports.delivery.close()
 
     async def round(self) -> int:
-        """One look at everything: blocks, parcels, work, outbox. Returns how much moved."""
+        """Work, and wait until what is owed was sent: for callers that take turns. Returns how much moved."""
+        return await self._work() + await self.ports.delivery.drain()
+
+    async def _work(self) -> int:
+        """One look at everything: blocks, parcels, work. Returns how much moved."""
         moved = sum(agent.catch_up() for agent in self.agents)
         moved += self.ports.delivery.confirm_pending()
         for agent in self.agents:
             moved += await agent.reconcile()
-        return moved + await self.ports.delivery.drain()
+        return moved
 
-    async def _round_safely(self) -> int:
+    async def _work_safely(self) -> int:
         try:
-            return await self.round()
+            return await self._work()
         except (NodeError, LedgerError) as error:
             _log.error("agents.round_failed", code=error.code)
             return 0
+
+    async def _wait_for_news(self) -> None:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                await self._news.wait()
+        except TimeoutError:
+            return
 
     def _receive(self, parcel: StoredParcel) -> None:
         for agent in self.agents:

@@ -124,7 +124,9 @@ class InsurerAgent(Agent):
     async def _accept(self, claim_id: str, claim: ClaimState) -> Step:
         """Take the claim, and the lease on every account at the version that it will be decided on."""
         key = f"accept/{claim_id}"
-        progress = await self.submitter.submit_once(key, "claim.accept", lambda: self._build_accept(claim_id, claim))
+        progress = await self.submitter.submit_once(
+            key, claim_id, "claim.accept", lambda: self._build_accept(claim_id, claim)
+        )
         if progress.receipt is None:
             return wait(progress.code)
         self.submitter.settle(key)

@@ -113,7 +113,7 @@ class Payer:
             self._ports.vault.put_secret(f"order/{payout_id}/{attempt}", opening)
             return PayoutOrder(payout_id=payout_id, attempt=attempt, order_commit=commit("order", opening))
 
-        return await self._submit(f"order/{payout_id}/{attempt}", "payout.order", build)
+        return await self._submit(f"order/{payout_id}/{attempt}", payout.claim_id, "payout.order", build)
 
     async def _book_payment(self, payout_id: str, payout: PayoutState, payee: Opening) -> Step:
         opening = self._ports.vault.get_secret(f"settlement/{payout_id}/{payout.attempt}")
@@ -123,7 +123,8 @@ class Payer:
             return wait("BANK_UNKNOWN")
         settlement = commit("settlement", opening)
         body = PayoutSettle(payout_id=payout_id, attempt=payout.attempt, settlement_commit=settlement)
-        return await self._submit(f"settle/{payout_id}/{payout.attempt}", "payout.settle", lambda: body)
+        key = f"settle/{payout_id}/{payout.attempt}"
+        return await self._submit(key, payout.claim_id, "payout.settle", lambda: body)
 
     async def _ask_bank(self, payout_id: str, payout: PayoutState, payee: Opening) -> Opening | None:
         ordered = self._ports.vault.need_secret(f"order/{payout_id}/{payout.attempt}")
@@ -155,8 +156,8 @@ class Payer:
             post(self._ports, "settlement", payout_id, consent.case_id, envelope, keepers)
         return wait("MISSING_ACK")
 
-    async def _submit(self, key: str, kind: str, build: Any) -> Step:
-        progress = await self._submitter.submit_once(key, kind, build)
+    async def _submit(self, key: str, claim_id: str, kind: str, build: Any) -> Step:
+        progress = await self._submitter.submit_once(key, claim_id, kind, build)
         if progress.receipt is None:
             return wait(progress.code)
         self._submitter.settle(key)
@@ -167,14 +168,14 @@ class Payer:
     async def _close(self, claim_id: str, claim: ClaimState, package: Package) -> Step:
         key = f"close/{claim_id}"
         if not self._unpaid(claim):
-            return await self._submit(key, "claim.close", lambda: ClaimClose(claim_id=claim_id))
+            return await self._submit(key, claim_id, "claim.close", lambda: ClaimClose(claim_id=claim_id))
         if self._ports.vault.work.submission(key) is None:
             signed = self._endorsed_close(claim_id, claim)
             if signed is None:
                 return wait("MISSING_ENDORSEMENT")
         else:
             signed = None
-        progress = await self._submitter.submit_signed(key, lambda: _require(signed))
+        progress = await self._submitter.submit_signed(key, claim_id, lambda: _require(signed))
         if progress.receipt is None:
             return wait(progress.code)
         self._submitter.settle(key)

@@ -35,7 +35,7 @@ MAX_POLICIES: Final = 100
 
 
 class PolicyRefused(NodeError):
-    """A policy cannot be committed to: `terms`, `product`, `program`, `too_many`, `rejected`."""
+    """A policy cannot be committed to: `terms`, `product`, `program`, `too_many`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +58,17 @@ class PolicyBook:
         look_back_days?, use?} each. Returns (transaction id, one signed policy certificate each).
 
         `terms` holds the policy fields of a case and may hold `currency`; `use` is the account it starts with.
-        Durable on return. Raises PolicyRefused.
+        Openings are durable on return; whether the ledger took the policies is the transaction's receipt. Raises
+        PolicyRefused, Rejected, Overloaded.
         """
         if not 0 < len(policies) <= MAX_POLICIES:
             raise PolicyRefused("too_many", f"{len(policies)} policies; 1 to {MAX_POLICIES} at a time")
         with self._ports.vault.transaction():
             prepared = [self._prepare(item) for item in policies]
         body = PolicyCommit(policies=tuple(commitment for commitment, _ in prepared))
-        key = f"policy/{body.policies[0].policy_id}"
-        progress = await self._submitter.submit_once(key, "policy.commit", lambda: body)
-        submission = self._ports.vault.work.submission(key)
-        if submission is None:
-            raise PolicyRefused("rejected", f"this node did not take the transaction: {progress.code}")
-        return submission.tx_id, [certificate for _, certificate in prepared]
+        signed = self._submitter.sign("policy.commit", body)
+        tx_id = await self._ports.ledger.submit_bytes(signed.encoded)
+        return tx_id, [certificate for _, certificate in prepared]
 
     def held(self, policy_id: str, version: int) -> HeldPolicy:
         """The policy at an account version, as final state has it. Raises VaultError `missing`."""

@@ -5,7 +5,7 @@ is under way; a new one is signed only when the one before has its receipt or ca
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.receipts import Receipt
@@ -29,16 +29,20 @@ class Progress:
 
 
 class Submitter:
-    """Signs and submits for one node."""
+    """Signs and submits for one agent of this node."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, agent: str = "") -> None:
         self._ports = ports
+        self._agent = agent
 
-    async def submit_once(self, key: str, kind: str, build: Callable[[], Any]) -> Progress:
-        """Submit what `build` gives under `key`, or follow what was submitted before. See `settle`."""
-        return await self.submit_signed(key, lambda: self.sign(kind, build()))
+    async def submit_once(self, key: str, subject: str, kind: str, build: Callable[[], Any]) -> Progress:
+        """Submit what `build` gives under `key`, or follow what was submitted before. See `settle`.
 
-    async def submit_signed(self, key: str, build: Callable[[], SignedTransaction]) -> Progress:
+        The receipt wakes `subject` of the agent.
+        """
+        return await self.submit_signed(key, subject, lambda: self.sign(kind, build()))
+
+    async def submit_signed(self, key: str, subject: str, build: Callable[[], SignedTransaction]) -> Progress:
         """`submit_once` for a transaction that the caller signs itself."""
         work = self._ports.vault.work
         found = work.submission(key)
@@ -47,7 +51,8 @@ class Submitter:
             found = None
         if found is None:
             signed = build()
-            found = Submission(key, signed.tx_id, signed.encoded, signed.content.expires_time, 0, "signed")
+            expires = signed.content.expires_time
+            found = Submission(key, signed.tx_id, signed.encoded, expires, 0, self._agent, subject)
             work.save_submission(found)
         outcome = self._ports.ledger.transaction(found.tx_id)
         if outcome is not None:
@@ -105,6 +110,5 @@ class Submitter:
                 return Progress(None, code)
         except NodeError as error:
             return Progress(None, error.code)
-        sent = Submission(found.key, found.tx_id, found.data, found.expires_ms, now, code)
-        self._ports.vault.work.save_submission(sent)
+        self._ports.vault.work.save_submission(replace(found, sent_ms=now))
         return Progress(None, code)

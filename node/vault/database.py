@@ -46,7 +46,7 @@ outbox = sa.Table(
     sa.Column("due_ms", sa.BigInteger, nullable=False),
     sa.Column("code", sa.String(64)),
     sa.UniqueConstraint("recipient", "kind", "subject", "digest"),
-    sa.Index("outbox_due", "state", "due_ms"),
+    sa.Index("outbox_due", "state", "recipient", "due_ms"),
     sa.Index("outbox_by_digest", "digest"),
 )
 
@@ -78,7 +78,9 @@ submissions = sa.Table(
     sa.Column("data", sa.LargeBinary, nullable=False),
     sa.Column("expires_ms", sa.BigInteger, nullable=False),
     sa.Column("sent_ms", sa.BigInteger, nullable=False),
-    sa.Column("code", sa.String(64), nullable=False),
+    sa.Column("agent", sa.String(16), nullable=False),
+    sa.Column("subject", sa.String(100), nullable=False),
+    sa.Index("submissions_by_agent", "agent"),
 )
 
 timeline = sa.Table(

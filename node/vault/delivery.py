@@ -18,7 +18,7 @@ from ledger.state import Reader
 from ledger.types import Hex32
 from node.peers.errors import PeerError
 from node.vault.acceptance import judge_parcel
-from node.vault.errors import TRANSIENT, ParcelRefused, VaultError
+from node.vault.errors import LINK_FAULTS, TRANSIENT, ParcelRefused, VaultError
 from node.vault.outbox import OutboxItem
 from node.vault.parcels import Kind, Parcel, StoredParcel, decode_parcel, encode_parcel
 from node.vault.vault import Vault
@@ -27,11 +27,14 @@ PUT: Final = "parcel.put"
 PULL: Final = "parcel.pull"
 MAX_REQUEST = 256
 """Bytes of a pull request: a kind and an id."""
-ROUND = 64
-"""Outbox rows taken up in one round."""
-AT_ONCE = 8
-"""Parcels on their way at the same time: at most 64 MB of payload in memory."""
+AT_ONCE = 4
+"""Parcels on their way to one participant at the same time: at most 32 MB of payload in memory."""
 TIMEOUT_S = 20.0
+PULL_TIMEOUT_S = 5.0
+"""An agent waits for a pull; what is large comes by itself."""
+FIRST_PAUSE_MS = 250
+LONGEST_PAUSE_MS = 5_000
+"""A participant without a link is tried again this often: an attempt costs nothing, and its return is news."""
 
 
 class Peers(Protocol):
@@ -67,7 +70,10 @@ class Delivery:
         self._vault = vault
         self._peers = peers
         self._final = final
+        self._now_ms = vault.now_ms
         self._arrivals: list[Arrival] = []
+        self._pauses: dict[str, tuple[int, int]] = {}
+        self._serving: dict[str, asyncio.Task[int]] = {}
 
     def register(self) -> None:
         """Answer the two methods. Once, before the links start."""
@@ -100,7 +106,7 @@ class Delivery:
         if holder == self._me:
             return False
         try:
-            answer = await self._peers.request(holder, PULL, encode(_Pull(kind, subject)), TIMEOUT_S)
+            answer = await self._peers.request(holder, PULL, encode(_Pull(kind, subject)), PULL_TIMEOUT_S)
             parcel = decode_parcel(answer)
             if (parcel.kind, parcel.subject) != (kind, subject):
                 return False
@@ -108,12 +114,41 @@ class Delivery:
         except (PeerError, ParcelRefused, VaultError):
             return False
 
+    def dispatch(self) -> None:
+        """Begin to send what is due, each participant's by itself: a slow one delays nobody else's."""
+        for recipient in self._vault.outbox.recipients():
+            if recipient not in self._serving:
+                task = asyncio.get_running_loop().create_task(self.serve(recipient))
+                self._serving[recipient] = task
+                task.add_done_callback(lambda _, name=recipient: self._serving.pop(name, None))  # type: ignore[misc]
+
+    async def close(self) -> None:
+        """Stop sending; what was not acknowledged stays owed."""
+        for task in list(self._serving.values()):
+            task.cancel()
+        await asyncio.gather(*self._serving.values(), return_exceptions=True)
+
     async def drain(self) -> int:
-        """Send what is due, one round. Returns how many rows were acknowledged."""
-        items = self._vault.outbox.due(ROUND)
-        gate = asyncio.Semaphore(AT_ONCE)
-        done = await asyncio.gather(*(self._send(item, gate) for item in items))
-        return sum(done)
+        """Send what is due and wait for it. Returns how many parcels were acknowledged."""
+        return sum(await asyncio.gather(*(self.serve(name) for name in self._vault.outbox.recipients())))
+
+    async def serve(self, recipient: str) -> int:
+        """Send one participant what is due, until nothing is or its link fails. Returns how many were acknowledged."""
+        sent = 0
+        while self._may_try(recipient):
+            items = self._vault.outbox.due(recipient, AT_ONCE)
+            if not items:
+                break
+            sent += sum(await asyncio.gather(*(self._send(item) for item in items)))
+        return sent
+
+    def _may_try(self, recipient: str) -> bool:
+        return self._pauses.get(recipient, (0, 0))[0] <= self._now_ms()
+
+    def _pause(self, recipient: str) -> None:
+        """The link failed: leave all of this participant's parcels for a moment, longer each time."""
+        wait = min(LONGEST_PAUSE_MS, max(FIRST_PAUSE_MS, 2 * self._pauses.get(recipient, (0, 0))[1]))
+        self._pauses[recipient] = (self._now_ms() + wait, wait)
 
     def confirm_pending(self) -> int:
         """Judge again what arrived before its block. Returns how many parcels became usable."""
@@ -132,22 +167,27 @@ class Delivery:
             confirmed += 1
         return confirmed
 
-    async def _send(self, item: OutboxItem, gate: asyncio.Semaphore) -> int:
-        async with gate:
-            try:
-                parcel = Parcel(item.kind, item.subject, item.case_id, self._vault.envelope(item.digest))
-                if item.recipient == self._me:
-                    self._take(self._me, parcel)
-                else:
-                    await self._peers.request(item.recipient, PUT, encode_parcel(parcel), TIMEOUT_S)
-            except (PeerError, ParcelRefused, VaultError) as error:
-                if error.code in TRANSIENT:
-                    self._vault.outbox.retry(item, error.code)
-                else:
-                    self._vault.outbox.refuse(item, error.code)
-                return 0
-            self._vault.outbox.acknowledge(item)
-            return 1
+    async def _send(self, item: OutboxItem) -> int:
+        try:
+            parcel = Parcel(item.kind, item.subject, item.case_id, self._vault.envelope(item.digest))
+            if item.recipient == self._me:
+                self._take(self._me, parcel)
+            else:
+                await self._peers.request(item.recipient, PUT, encode_parcel(parcel), TIMEOUT_S)
+        except (PeerError, ParcelRefused, VaultError) as error:
+            self._put_off(item, error.code)
+            return 0
+        self._pauses.pop(item.recipient, None)
+        self._vault.outbox.acknowledge(item)
+        return 1
+
+    def _put_off(self, item: OutboxItem, code: str) -> None:
+        if code in LINK_FAULTS:
+            self._pause(item.recipient)
+        elif code in TRANSIENT:
+            self._vault.outbox.retry(item, code)
+        else:
+            self._vault.outbox.refuse(item, code)
 
     def _take(self, sender: str, parcel: Parcel) -> str:
         verdict = self._judge(sender, self._me, parcel, ciphertext_digest(parcel.envelope))

@@ -21,5 +21,7 @@ class ParcelRefused(NodeError):
     """A parcel or a pull of another node that is not served. Nothing was stored."""
 
 
-TRANSIENT = frozenset({"pending_full", "busy", "unreachable", "timeout", "failed", "unknown", "unknown_peer"})
-"""Codes after which the sender tries again: the other side may answer differently later."""
+LINK_FAULTS = frozenset({"unreachable", "timeout", "unknown_peer"})
+"""Codes that say something about the link, not about the parcel: everything for that participant waits."""
+TRANSIENT = frozenset({"pending_full", "busy", "failed", "unknown", "unknown_method", "damaged"})
+"""Codes after which this parcel is tried again: the other side may answer differently later."""

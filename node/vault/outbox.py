@@ -27,9 +27,19 @@ LONGEST_RETRY_MS = 600_000
 
 _DUE = (
     sa.select(db.outbox)
-    .where(db.outbox.c.state == "queued", db.outbox.c.due_ms <= sa.bindparam("now"))
+    .where(
+        db.outbox.c.state == "queued",
+        db.outbox.c.recipient == sa.bindparam("recipient"),
+        db.outbox.c.due_ms <= sa.bindparam("now"),
+    )
     .order_by(db.outbox.c.due_ms, db.outbox.c.id)
     .limit(sa.bindparam("most"))
+)
+_RECIPIENTS = (
+    sa.select(db.outbox.c.recipient)
+    .where(db.outbox.c.state == "queued", db.outbox.c.due_ms <= sa.bindparam("now"))
+    .distinct()
+    .order_by(db.outbox.c.recipient)
 )
 
 
@@ -89,10 +99,16 @@ class Outbox:
         """The cause was refused: held rows about `subject` never leave. Returns how many."""
         return self._move(kind, subject, "dropped")
 
-    def due(self, limit: int) -> tuple[OutboxItem, ...]:
-        """Queued rows whose time has come, oldest due first."""
+    def recipients(self) -> tuple[str, ...]:
+        """Participants to whom something is due now."""
         with self._db.transaction() as tx:
-            return tuple(_item(row) for row in tx.execute(_DUE, {"now": self._now_ms(), "most": limit}))
+            return tuple(tx.execute(_RECIPIENTS, {"now": self._now_ms()}).scalars())
+
+    def due(self, recipient: str, limit: int) -> tuple[OutboxItem, ...]:
+        """Queued rows of a participant whose time has come, oldest due first."""
+        with self._db.transaction() as tx:
+            rows = tx.execute(_DUE, {"recipient": recipient, "now": self._now_ms(), "most": limit})
+            return tuple(_item(row) for row in rows)
 
     def next_due_ms(self) -> int | None:
         """When the next queued row is due; None if nothing is owed."""

@@ -65,7 +65,7 @@ class Vault:
         self.blobs = BlobStore(folder / "envelopes", durable=durable)
         self._db = Database(folder / "vault.db", durable=durable)
         self._sealer = Sealer(key, chance)
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self.outbox = Outbox(self._db, now_ms)
         self.work = Worklist(self._db, now_ms)
         self.transaction = self._db.transaction
@@ -90,7 +90,7 @@ class Vault:
             "sender": sender,
             "digest": digest,
             "state": "pending" if pending else "ready",
-            "received_ms": self._now_ms(),
+            "received_ms": self.now_ms(),
         }
         with self._db.transaction() as tx:
             statement = insert(db.parcels).values(row).on_conflict_do_nothing()
@@ -118,7 +118,7 @@ class Vault:
         """Parcels that wait for the ledger; those that waited too long are dropped first."""
         if not self._may_have_pending:
             return ()
-        oldest = self._now_ms() - PENDING_MS
+        oldest = self.now_ms() - PENDING_MS
         with self._db.transaction() as tx:
             rows = tuple(tx.execute(_PENDING))
         self._may_have_pending = bool(rows)

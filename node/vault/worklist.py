@@ -31,6 +31,9 @@ _DUE = (
 _CURSOR = sa.select(db.cursors.c.height).where(db.cursors.c.agent == sa.bindparam("agent"))
 _MOVING = insert(db.cursors).values(agent=sa.bindparam("agent"), height=sa.bindparam("height"))
 _MOVE = _MOVING.on_conflict_do_update(["agent"], set_={"height": _MOVING.excluded.height})
+_SUBMITTED = sa.select(db.submissions.c.tx_id, db.submissions.c.subject).where(
+    db.submissions.c.agent == sa.bindparam("agent")
+)
 _SUBMISSION = sa.select(db.submissions).where(db.submissions.c.key == sa.bindparam("key"))
 
 
@@ -51,14 +54,15 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A transaction of ours under way, or refused with `code`."""
+    """A transaction of ours under way: its receipt wakes `subject` of `agent`."""
 
     key: str
     tx_id: str
     data: bytes
     expires_ms: int
     sent_ms: int
-    code: str
+    agent: str
+    subject: str
 
 
 class Worklist:
@@ -133,13 +137,18 @@ class Worklist:
     def submission(self, key: str) -> Submission | None:
         with self._db.transaction() as tx:
             row = tx.execute(_SUBMISSION, {"key": key}).first()
-        return Submission(row.key, row.tx_id, row.data, row.expires_ms, row.sent_ms, row.code) if row else None
+        return Submission(*row) if row else None
 
     def save_submission(self, item: Submission) -> None:
         """Durable before the bytes leave; replaces the one before under this key."""
         row = {name: getattr(item, name) for name in Submission.__dataclass_fields__}
         with self._db.transaction() as tx:
             tx.execute(insert(db.submissions).values(row).on_conflict_do_update(["key"], set_=row))
+
+    def submitted(self, agent: str) -> dict[str, str]:
+        """Transaction id -> subject of everything that an agent has under way."""
+        with self._db.transaction() as tx:
+            return {row.tx_id: row.subject for row in tx.execute(_SUBMITTED, {"agent": agent})}
 
     def delete_submission(self, key: str) -> None:
         with self._db.transaction() as tx:

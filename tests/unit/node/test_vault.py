@@ -140,7 +140,7 @@ def test_an_outbox_row_is_tried_again_later_and_later_until_acknowledged(vault: 
     vault.outbox.add(["tpa", "tpa"], "record", SUBJECT, None, digest)
     waits = []
     for _ in range(14):
-        item = vault.outbox.due(10)[0]
+        item = vault.outbox.due("tpa", 10)[0]
         vault.outbox.retry(item, "unreachable")
         due = vault.outbox.next_due_ms()
         assert due is not None
@@ -148,20 +148,20 @@ def test_an_outbox_row_is_tried_again_later_and_later_until_acknowledged(vault: 
         Clock.now = due
     assert waits[:4] == [500, 1_000, 2_000, 4_000]
     assert waits[-1] == outbox_module.LONGEST_RETRY_MS
-    vault.outbox.acknowledge(vault.outbox.due(10)[0])
-    assert vault.outbox.due(10) == ()
+    vault.outbox.acknowledge(vault.outbox.due("tpa", 10)[0])
+    assert vault.outbox.due("tpa", 10) == ()
     assert vault.outbox.owed() == 0
 
 
 def test_held_rows_leave_only_when_released(vault: Vault) -> None:
     digest = vault.store_parcel(make_parcel(), "me").digest
     vault.outbox.add(["tpa"], "record", SUBJECT, None, digest, held=True)
-    assert vault.outbox.due(10) == ()
+    assert vault.outbox.due("tpa", 10) == ()
     assert vault.outbox.release("record", SUBJECT) == 1
-    assert len(vault.outbox.due(10)) == 1
+    assert len(vault.outbox.due("tpa", 10)) == 1
     vault.outbox.add(["insurer"], "record", SUBJECT, None, digest, held=True)
     assert vault.outbox.cancel("record", SUBJECT) == 1
-    assert [item.recipient for item in vault.outbox.due(10)] == ["tpa"]
+    assert [item.recipient for item in vault.outbox.due("tpa", 10)] == ["tpa"]
 
 
 def test_the_outbox_is_bounded_for_each_recipient(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,10 +174,10 @@ def test_the_outbox_is_bounded_for_each_recipient(vault: Vault, monkeypatch: pyt
 
 def test_returning_recipients_are_served_at_once(vault: Vault) -> None:
     vault.outbox.add(["tpa"], "record", SUBJECT, None, make_hex("one"))
-    vault.outbox.retry(vault.outbox.due(1)[0], "unreachable")
-    assert vault.outbox.due(1) == ()
+    vault.outbox.retry(vault.outbox.due("tpa", 1)[0], "unreachable")
+    assert vault.outbox.due("tpa", 1) == ()
     vault.outbox.hurry("tpa")
-    assert len(vault.outbox.due(1)) == 1
+    assert len(vault.outbox.due("tpa", 1)) == 1
 
 
 def test_a_cause_that_comes_in_while_work_is_done_is_not_put_off_with_it(vault: Vault) -> None:
