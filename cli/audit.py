@@ -16,7 +16,7 @@ import msgspec
 
 from cli.audit_ledger import replay
 from cli.client import NodeClient
-from cli.errors import AnswerIsNo, CliError
+from cli.errors import EXIT_NO, AnswerIsNo, CliError
 from cli.node_options import node_options
 from cli.output import json_option, print_json, print_text
 
@@ -63,17 +63,26 @@ def claim(claim_id: str, out: Path, client: NodeClient, as_json: bool) -> None:
 @click.argument("file")
 @click.option("--trust", type=click.Path(path_type=Path, dir_okay=False), help="The genesis you trust.")
 @click.option("--trust-embedded", is_flag=True, help="Use the file's own genesis: shows form, proves nothing.")
+@click.option("--lines", is_flag=True, help="FILE names a dossier a line; write one JSON answer a line, in order.")
 @json_option
-def verify(file: str, trust: Path | None, trust_embedded: bool, as_json: bool) -> None:
+@click.pass_context
+def verify(
+    context: click.Context, file: str, trust: Path | None, trust_embedded: bool, lines: bool, as_json: bool
+) -> None:
     """Verify a dossier (FILE, - for standard input) offline, check by check.
 
     Exit code 0: everything holds, 1: something does not (the first is named), 2: wrong use.
 
     \b
     Example: claimnode audit verify claim.dossier --trust genesis.json
+             ls *.dossier | claimnode audit verify --lines - --trust genesis.json
     """
     from node.audit.report import AuditFailure
 
+    if lines:
+        if not _verify_lines(file, _trust(b"", trust, trust_embedded)):
+            context.exit(EXIT_NO)
+        return
     data = _read(file, MAX_DOSSIER_BYTES)
     mark = UNTRUSTED if trust_embedded else ""
     try:
@@ -143,7 +152,7 @@ def _trust(data: bytes, trust: Path | None, embedded: bool) -> "ChainState":
     from node.audit.report import AuditFailure
     from node.audit.verify import read_trust
 
-    if embedded == (trust is not None):
+    if embedded == (trust is not None) or (embedded and not data):
         raise CliError("trust", "name the genesis that you trust with --trust FILE, or say --trust-embedded")
     if trust is not None:
         return read_trust(_read(str(trust), MAX_GENESIS_BYTES))
@@ -151,6 +160,23 @@ def _trust(data: bytes, trust: Path | None, embedded: bool) -> "ChainState":
         return read_trust(embedded_genesis(decode_dossier(data)))
     except DecodeError as error:
         raise AuditFailure(1, error.code, error.detail) from None
+
+
+def _verify_lines(file: str, trust: "ChainState") -> bool:
+    """One answer for each dossier named in `file`; whether all of them hold. Programs are started once for all."""
+    from node.audit.report import AuditFailure
+    from node.audit.verify import verify_dossier
+
+    good = True
+    with click.open_file(file) as names, _program_runner(trust) as run:
+        for name in filter(None, map(str.strip, names)):
+            try:
+                verified = verify_dossier(_read(name, MAX_DOSSIER_BYTES), trust, run)
+                answer = {"ok": True, "trusted": True, **_view(verified)}
+            except AuditFailure as failure:
+                answer, good = _failed(failure, trusted=True), False
+            print_json({"file": name, **answer})
+    return good
 
 
 def _verify(data: bytes, trust: "ChainState") -> "Verification":

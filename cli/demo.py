@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_EPISODES: Final = 12
 MAX_EPISODES: Final = 2_000
-AT_ONCE: Final = 4
+AT_ONCE: Final = 8
 """Episodes under way at the same time; each waits most of the time."""
 BASE_TIME: Final = "2025-01-06T08:00:00+08:00"
 """After every date in the seeded episodes' documents: nothing may be invoiced in the future."""

@@ -24,7 +24,7 @@ FINAL_S: Final = 30
 """Asked of a node: wait until a transaction is final. It takes a fraction of a second, more while a node is down."""
 EPISODE_S: Final = 240.0
 """One episode, a killed and returning validator included."""
-POLL_S: Final = 0.15
+POLL_S: Final = 0.2
 CONSENT_DAYS: Final = 365
 EARLIER_MS: Final = 60_000
 """A consent is valid from a minute before: block time may run a little behind the clock."""
@@ -173,9 +173,11 @@ class _Stay:
     def conclude(self, result: EpisodeResult) -> EpisodeResult:
         """Wait for the end: paid and acknowledged, decided without payment, or in front of a person."""
         while True:
-            self._check_records()
             details = self._details()
-            self._acknowledge_settlements()
+            if any(detail["ready_ms"] is None for detail in details):
+                self._check_records()
+            if any(payout["status"] == "SETTLED_CLAIMED" for detail in details for payout in detail["payouts"]):
+                self._acknowledge_settlements()
             if any(detail["status"] == "stopped" for detail in details):
                 raise Refused("CONSENT_REVOKED")
             if any(detail["status"] == "in_review" for detail in details):

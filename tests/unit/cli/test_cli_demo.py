@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
+from cli import demo_audit
 from cli.demo import base_time_ms, build_answer, find_faults
-from cli.demo_audit import verify_dossier
+from cli.demo_audit import _run_auditor, verify_dossiers
 from cli.demo_episode import EpisodeResult, Refused, require_ok
 from cli.demo_network import ValidatorReport
 from cli.episodes import Episode, Expected, discharge_documents
@@ -19,7 +20,9 @@ from cli.episodes_seeded import SeededEpisodes
 from cli.errors import NetworkFailure
 from cli.main import claimnode
 from contracts.einvoice import validate
+from contracts.genesis import encode_genesis
 from tests.support.adjudication_oracle import adjudicate
+from tests.support.network_builder import make_genesis
 
 EPISODES = list(islice(SeededEpisodes().episodes(), 40))
 ROOT = "ab" * 32
@@ -214,9 +217,21 @@ def test_a_refusal_is_not_a_failure_of_the_network() -> None:
 
 
 def test_a_file_that_is_no_dossier_is_not_verified(tmp_path: Path) -> None:
-    (tmp_path / "x.dossier").write_bytes(b"{}")
-    (tmp_path / "genesis.json").write_bytes(b"{}")
-    assert verify_dossier(tmp_path / "x.dossier", tmp_path / "genesis.json") is False
+    genesis = tmp_path / "genesis.json"
+    genesis.write_bytes(encode_genesis(make_genesis()))
+    files = {name: tmp_path / f"{name}.dossier" for name in ("one", "two")}
+    for path in files.values():
+        path.write_bytes(b"{}")
+    assert verify_dossiers(files, genesis) == {"one": False, "two": False}
+    assert len(_run_auditor("".join(f"{path}\n" for path in files.values()), genesis, 60)) == 2
+    assert verify_dossiers({}, genesis) == {}
+
+
+def test_an_auditor_that_says_nothing_has_verified_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "x.dossier"
+    for answer in ([], [{"file": str(file), "ok": True}], [{"file": "other", "ok": True, "trusted": True}]):
+        monkeypatch.setattr(demo_audit, "_run_auditor", lambda *_, answer=answer: answer)
+        assert verify_dossiers({"x": file}, tmp_path / "genesis.json") == {"x": False}
 
 
 @pytest.mark.parametrize(
