@@ -37,7 +37,9 @@ RECORDS: Final = 1
 MAX_RATE: Final = 4_400
 """Transactions a second signed ahead for the rate `max`: the pipeline alone, without a network, does no more with
 four validators on two cores. A faster machine runs out of them, which is said."""
-ED25519_S: Final = 1.0
+ED25519_S: Final = 0.5
+ED25519_ROUNDS: Final = 2
+"""Before the run and again after it; the best counts, since other work on the machine can only lower it."""
 NO_ROLES: Final = "\n[agents]\nhospital = false\nauditor = false\n"
 
 
@@ -51,7 +53,7 @@ class Result:
 
 def measure_network(*, nodes: int, seconds: int, rate: float | None, kill: bool, orderer: str) -> Result:
     """Make a network, load it, end it. Raises NetworkFailure when it does not come up or stops taking part."""
-    ed25519_per_s = measure_ed25519(ED25519_S)
+    speeds = [measure_ed25519(ED25519_S) for _ in range(ED25519_ROUNDS)]
     with tempfile.TemporaryDirectory(prefix="claimnode-bench-") as scratch:
         folder = Path(scratch) / "net"
         create_network(_describe(nodes), folder, base_ms=None)
@@ -67,7 +69,8 @@ def measure_network(*, nodes: int, seconds: int, rate: float | None, kill: bool,
                 figures = run.measure(tell)
                 stop(processes)
         disk = run.disk_figures(before)
-    return _result(figures, run, ed25519_per_s, disk, orderer)
+    speeds += [measure_ed25519(ED25519_S) for _ in range(ED25519_ROUNDS)]
+    return _result(figures, run, max(speeds), disk, orderer)
 
 
 class _Run:
