@@ -13,7 +13,8 @@ Rules that are written down because sources differ:
 * A Claim with a prescription or of type `pharmacy` is a pharmacy bill of its own, not a duplicate of the stay's bill,
   also when patient, start and amount agree.
 * The payer is the focal coverage's display, else its reference. `no_insurance` (also `self-pay`, `none`) is no payer.
-* Diagnoses are the reasons of the Encounter and the Conditions that name it; without any, its type (what it was for).
+* Diagnoses are the reasons of the Encounter, the diagnoses of Encounter and Claims, and the Conditions that name it;
+  without any, the type of the Encounter (what it was for).
 * What a public payer covered is the ExplanationOfBenefit's payment amount for that Claim.
 """
 
@@ -186,7 +187,6 @@ class _Index:
         hospital_id = _reference(encounter.get("serviceProvider"))
         patient = self._resources["Patient"].get(patient_id, {})
         hospital = self._resources["Organization"].get(hospital_id, {})
-        conditions = self._conditions.get(key, [])
         bills = sorted(
             (self._bill(item) for item in self._claims.get(key, [])), key=lambda bill: (bill.pharmacy, bill.claim_id)
         )
@@ -200,13 +200,29 @@ class _Index:
             admission_date=start[:10],
             discharge_date=end[:10] or None,
             half_days=_half_days(start, end),
-            diagnoses=_unique(
-                [*_codes(encounter.get("reasonCode")), *(_code(item.get("code")) for item in conditions)]
-            ),
+            diagnoses=self._diagnoses(encounter),
             procedures=_unique([_code(item.get("code")) for item in self._procedures.get(key, [])]),
             bills=tuple(bills),
             reason=_why_not(encounter, start, end, bills),
         )
+
+    def _diagnoses(self, encounter: dict[str, Any]) -> tuple[str, ...]:
+        """Codes in the order of how directly the source says them; what the stay was for, if nothing else is said."""
+        claims = self._claims.get(encounter["id"], [])
+        listed = [
+            _object(item.get("diagnosisCodeableConcept"))
+            for claim in claims
+            for item in _objects(claim.get("diagnosis"))
+        ]
+        named = [_reference(item.get("condition")) for item in _objects(encounter.get("diagnosis"))]
+        named += [
+            _reference(item.get("diagnosisReference")) for claim in claims for item in _objects(claim.get("diagnosis"))
+        ]
+        conditions = [self._resources["Condition"][key] for key in named if key in self._resources["Condition"]]
+        conditions += self._conditions.get(encounter["id"], [])
+        codes = _codes(encounter.get("reasonCode")) + [_code(item) for item in listed]
+        codes += [_code(item.get("code")) for item in conditions]
+        return _unique(codes) or _unique(_codes(encounter.get("type")))
 
     def _bill(self, claim: dict[str, Any]) -> Bill:
         total, currency = _money(claim.get("total"))

@@ -55,6 +55,20 @@ def test_stay_keeps_its_own_dates_currency_and_codes(tmp_path: Path) -> None:
     assert stay.reason is None
 
 
+def test_diagnoses_come_from_wherever_the_source_says_them(tmp_path: Path) -> None:
+    condition = {"resourceType": "Condition", "id": "d1", "code": {"coding": [{"code": "K35.8"}]}}
+    named = {"diagnosisCodeableConcept": {"coding": [{"code": "N84.0"}]}}
+    bill = claim(diagnosis=[named, {"diagnosisReference": {"reference": "Condition/d1"}}])
+    stay_of = encounter(reasonCode=[], diagnosis=[{"condition": {"reference": "Condition/d1"}}])
+    write(tmp_path, stay_of, bill, condition)
+    assert read_folder(tmp_path).stays[0].diagnoses == ("N84.0", "K35.8")
+
+
+def test_a_stay_without_a_diagnosis_says_what_it_was_for(tmp_path: Path) -> None:
+    write(tmp_path, encounter(reasonCode=[], type=[{"text": "Encounter for problem"}]), claim())
+    assert read_folder(tmp_path).stays[0].diagnoses == ("Encounter for problem",)
+
+
 @pytest.mark.parametrize(
     ("written", "minor"),
     [("12757.864000000001", 1275786), ("0.005", 1), ("0.0049999999999999999", 0), ("1e2", 10000), ("255", 25500)],
