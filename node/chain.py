@@ -26,7 +26,8 @@ from node.outcomes import Feed, FinalBlock, Outcomes, TransactionOutcome, outcom
 from node.overlays import MAX_RECENT, FinalState, Layer, RecentIds
 
 MAX_OVERLAYS = 4_096
-"""Executed blocks above the last final one: one a view, so over an hour without any finalization."""
+"""Executed blocks above the last final one: one a view, so over an hour of blocks that nobody finalizes. Then this
+node waits for a finalization before it executes more."""
 _receipts_decoder = msgspec.json.Decoder(tuple[Receipt, ...])
 
 
@@ -86,6 +87,11 @@ class Chain:
         """Whether the block can be committed without more work."""
         return digest in self._overlays
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so many executed blocks wait to become final that no more are taken on."""
+        return len(self._overlays) >= MAX_OVERLAYS
+
     def encoded(self, digest: bytes) -> bytes | None:
         """Bytes of a block that is executed here or final."""
         overlay = self._overlays.get(digest)
@@ -102,8 +108,6 @@ class Chain:
         below = self._overlays.get(parent)
         if below is None and parent != self.final.header_hash:
             raise StoreError("orphan", f"block {executed.header_hash.hex()} has a parent that is not executed here")
-        if len(self._overlays) >= MAX_OVERLAYS:
-            raise StoreError("too_many_overlays", f"{MAX_OVERLAYS} blocks are executed and none becomes final")
         tx_ids = [item.tx_id for item in executed.transactions]
         layer = Layer(self._state, self.recent, below.layer if below else None, executed.changes, tx_ids)
         after = replace(executed.after, read=layer.read, is_recent=layer.is_recent)

@@ -14,8 +14,8 @@ from contracts.receipts import Receipt
 from ledger.blocks import Header
 from node.errors import Overloaded, Unavailable
 
-RECENT_BLOCKS = 64
-"""Final blocks kept decoded for subscribers that keep up: several seconds at full load."""
+RECENT_BLOCKS = 32
+"""Final blocks kept decoded for subscribers that keep up: seconds at full load, 64 MB at the very most."""
 MAX_WAITERS = 100_000
 """Clients waiting for outcomes at the same time."""
 

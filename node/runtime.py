@@ -205,6 +205,7 @@ class Node:
             "mempool": len(self.mempool),
             "mempool_bytes": self.mempool.size_bytes,
             "validator": self.driver.is_voting,
+            "view": self.driver.view,
             "halted": None if halted is None else halted.code,
             "clock_skew_ms": self.neighbours.skew_ms(),
         }

@@ -8,6 +8,7 @@ leaves the node readable and never voting.
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,6 +68,8 @@ class Driver:
         self.halted: Halted | None = None
         self.waiting_for_space = False
         self.is_syncing = False
+        self.view = 0
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._working = False
         self._core = Core(wiring.config)
         self._timer: asyncio.TimerHandle | None = None
@@ -138,6 +141,7 @@ class Driver:
         if self._sync_task is not None:
             self._sync_task.cancel()
             await asyncio.gather(self._sync_task, return_exceptions=True)
+        self._disk.shutdown(wait=True)  # a record on its way to the disk still needs the open file
         if self.journal is not None:
             self.journal.close()
 
@@ -190,7 +194,7 @@ class Driver:
             case SetTimer(at):
                 self._set_timer(at)
             case AwaitTransactions():
-                self._awaiting = effect
+                self._awaiting, self.view = effect, effect.view
                 self.transactions_known()
             case RequestBuild(view, parent):
                 self._plan_build(_Build(view, parent))
@@ -215,11 +219,10 @@ class Driver:
             await self._with_space(lambda: self._append(journal, records, guard))
             self.counters.persist_s += time.perf_counter() - started
 
-    @staticmethod
-    async def _append(journal: JournalFile, records: tuple[Record, ...], guard: Position | None) -> None:
+    async def _append(self, journal: JournalFile, records: tuple[Record, ...], guard: Position | None) -> None:
         """In a thread when the disk is slow; on a fast one the hand-over would cost more than the wait."""
         if journal.is_slow:
-            await asyncio.to_thread(journal.append, records, guard)
+            await asyncio.get_running_loop().run_in_executor(self._disk, journal.append, records, guard)
         else:
             journal.append(records, guard)
 

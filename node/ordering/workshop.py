@@ -90,9 +90,10 @@ class Workshop:
         return header_hash(block.header)
 
     def build(self, parent: bytes) -> ExecutedBlock | None:
-        """A block of pending transactions on `parent`, executed and kept; None if the parent is not executed here."""
+        """A block of pending transactions on `parent`, executed and kept; None if the parent is not executed here, or
+        too many blocks wait to become final."""
         state = self._chain.state_after(parent)
-        if state is None:
+        if state is None or self._chain.is_full:
             return None
         time_ms = max(state.time_ms + 1, self._clock.now_ms())
         fresh = (item for item in self._mempool if not state.is_recent(item.tx_id))
@@ -103,11 +104,12 @@ class Workshop:
         return executed
 
     def judge(self, parent: bytes, digest: bytes, payload: bytes, *, notarized: bool) -> Judgement | None:
-        """Execute a block on its parent and keep it. None if the parent is not executed here: ask again later."""
+        """Execute a block on its parent and keep it. None if the parent is not executed here, or too many blocks wait
+        to become final: then this node has nothing to say."""
         if self._chain.is_executed(digest):
             return Judgement(Verdict.VALID)
         state = self._chain.state_after(parent)
-        if state is None:
+        if state is None or self._chain.is_full:
             return None
         try:
             block = self.names.decode(payload)

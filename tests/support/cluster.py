@@ -18,7 +18,16 @@ from typing import Any
 
 from consensus.types import Timing
 from contracts.bodies import PolicyCommit, PolicyCommitment
-from contracts.genesis import FinalityKey, Genesis, Limits, Parameters, Participant, SigningKey, encode_genesis
+from contracts.genesis import (
+    FinalityKey,
+    Genesis,
+    Limits,
+    Parameters,
+    Participant,
+    Role,
+    SigningKey,
+    encode_genesis,
+)
 from ledger.crypto import bls
 from ledger.crypto.keys import certificate_der, generate_key, generate_tls_identity, spki_hash
 from ledger.transactions import SignedTransaction, build_transaction
@@ -29,7 +38,7 @@ from node.peers.errors import PeerError
 from node.peers.frames import Lane
 from node.runtime import Node
 
-ROLES = ("hospital", "insurer", "commission", "tpa")
+ROLES: tuple[Role, ...] = ("hospital", "insurer", "commission", "tpa")
 FAST = Timing(
     base=150, cap=2_000, heartbeat=60_000, settle=300, retry=200, standstill=400, fetch_grace=30, fetch_retry=80,
     behind=300,
@@ -202,8 +211,9 @@ def _participant(identity: Identity, index: int, validators: int, port: int) -> 
         control_group=f"group-{index}",
         validator=index < validators,
         signing_keys=(SigningKey(public_key=identity.signing.public.hex(), from_height=0, until_height=None),),
-        finality_key=finality
-        and FinalityKey(public_key=finality.public.hex(), possession=bls.prove_possession(finality.secret).hex()),
+        finality_key=None
+        if finality is None
+        else FinalityKey(public_key=finality.public.hex(), possession=bls.prove_possession(finality.secret).hex()),
         envelope_key=identity.envelope.public.hex(),
         note_key=identity.note.public.hex(),
         transport_spki=spki_hash(certificate_der(identity.transport.certificate_pem)),

@@ -188,7 +188,12 @@ def test_waiting_for_an_outcome(world: World) -> None:
 
 def test_the_replay_window_asks_the_store_only_for_what_left_memory() -> None:
     asked: list[str] = []
-    recent = RecentIds(lambda tx_id: bool(asked.append(tx_id)) or tx_id == "a", capacity=2)
+
+    def lookup(tx_id: str) -> bool:
+        asked.append(tx_id)
+        return tx_id == "a"
+
+    recent = RecentIds(lookup, capacity=2)
     recent.add(0, ("a",))
     assert not recent.contains("x")
     assert not asked

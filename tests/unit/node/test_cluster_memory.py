@@ -30,6 +30,17 @@ def run(tmp_path: Path, story: Story, *, observers: int = 0) -> None:
     asyncio.run(scene())
 
 
+def record_from(name: str, said: list[bytes]) -> Callable[[str, str, Lane, bytes], bool]:
+    """Keep every consensus message that `name` sends."""
+
+    def look(sender: str, _to: str, lane: Lane, data: bytes) -> bool:
+        if sender == name and lane is Lane.CONSENSUS:
+            said.append(data)
+        return True
+
+    return look
+
+
 def test_a_transaction_becomes_final_everywhere(tmp_path: Path) -> None:
     async def story(cluster: Cluster) -> None:
         await cluster.start()
@@ -235,9 +246,7 @@ def test_a_failed_sync_ends_the_node_before_it_says_another_word(
         await cluster.commit_one("hospital-0")
         broken = True
         said: list[bytes] = []
-        cluster.links.on_send = lambda sender, to, lane, data: (
-            sender != "tpa-3" or lane is not Lane.CONSENSUS or said.append(data) is None
-        )
+        cluster.links.on_send = record_from("tpa-3", said)
         ended = asyncio.ensure_future(cluster.nodes["tpa-3"].wait_failed())
         await cluster.commit_one("hospital-0")
         with pytest.raises(JournalFailed, match="fsync"):
