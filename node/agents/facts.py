@@ -54,6 +54,21 @@ def read_facts(ports: Ports, claim_id: str) -> LedgerFacts:
     )
 
 
+def leased_to_another(ports: Ports, claim_id: str, account_id: str) -> bool:
+    """Whether a live claim holds the account: asking for the lease now would only be refused `ACCOUNT_LEASED`.
+
+    A lease lives until the decision, the end of the consent or the end of the decision clock (protocol rule 3).
+    """
+    final = ports.ledger.final
+    account = read_account(final.read, account_id)
+    if account is None or account.lease is None or account.lease == claim_id:
+        return False
+    holder = read_claim(final.read, account.lease)
+    if holder is None or is_stopped(ports, holder) is not None:
+        return False
+    return holder.ready_ms is None or final.time_ms <= holder.ready_ms + final.genesis.parameters.decide_ms
+
+
 def is_stopped(ports: Ports, claim: ClaimState) -> str | None:
     """`CONSENT_REVOKED` or `CONSENT_EXPIRED` if an undecided claim can go no further."""
     consent = read_consent(ports.ledger.final.read, claim.consent_id)

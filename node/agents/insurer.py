@@ -22,7 +22,7 @@ from contracts.states import (
 from ledger.crypto.envelopes import ciphertext_digest
 from node.agents.agent import AGAIN, Agent, Step, done, wait
 from node.agents.deciding import Decider
-from node.agents.facts import is_stopped
+from node.agents.facts import is_stopped, leased_to_another
 from node.agents.gathering import Gatherer
 from node.agents.ledgerbook import ClaimBook
 from node.agents.mail import post, seal_parcel
@@ -124,6 +124,9 @@ class InsurerAgent(Agent):
     async def _accept(self, claim_id: str, claim: ClaimState) -> Step:
         """Take the claim, and the lease on every account at the version that it will be decided on."""
         key = f"accept/{claim_id}"
+        under_way = self.vault.work.submission(key) is not None
+        if not under_way and any(leased_to_another(self.ports, claim_id, item.account_id) for item in claim.policies):
+            return wait("ACCOUNT_LEASED")
         progress = await self.submitter.submit_once(
             key, claim_id, "claim.accept", lambda: self._build_accept(claim_id, claim)
         )

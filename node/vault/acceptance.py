@@ -55,13 +55,15 @@ class Transfer:
     sender: str
     receiver: str
     subject: str
+    case_id: str | None
     digest: str
 
 
 def judge_parcel(read: Reader, time_ms: int, sender: str, receiver: str, parcel: Parcel, digest: str) -> Verdict:
     """Whether `receiver` may take this parcel from `sender`.
 
-    Raises ParcelRefused `unknown_sender`, `role`, `not_addressed`, `no_party`, `not_author`, `digest`, `consent`.
+    Raises ParcelRefused `unknown_sender`, `role`, `not_addressed`, `no_party`, `not_author`, `digest`, `consent`,
+    `subject`.
     """
     member = read_participant(read, sender)
     if member is None:
@@ -70,7 +72,7 @@ def judge_parcel(read: Reader, time_ms: int, sender: str, receiver: str, parcel:
         raise ParcelRefused("role", f"{sender} holds no role that sends a parcel of kind {parcel.kind}")
     if parcel.kind not in KEPT_FOR_CUSTOMER:
         _check_addressed(read, receiver, parcel)
-    return _RULES[parcel.kind](Transfer(read, time_ms, sender, receiver, parcel.subject, digest))
+    return _RULES[parcel.kind](Transfer(read, time_ms, sender, receiver, parcel.subject, parcel.case_id, digest))
 
 
 def _check_addressed(read: Reader, receiver: str, parcel: Parcel) -> None:
@@ -84,6 +86,7 @@ def _judge_record(transfer: Transfer) -> Verdict:
     record = read_record(transfer.read, transfer.subject)
     if record is None:
         return "pending"
+    _check_case(transfer, record.case_id)
     if record.hospital != transfer.sender:
         raise ParcelRefused("not_author", f"record {transfer.subject} is of another hospital")
     if record.ciphertext_digest != transfer.digest:
@@ -99,6 +102,7 @@ def _judge_verdict(transfer: Transfer) -> Verdict:
     record = read_record(transfer.read, transfer.subject)
     if record is None:
         return "pending"
+    _check_case(transfer, record.case_id)
     consent = _require_consent(transfer, record.consent_id)
     if record.hospital != transfer.receiver or not consent.grants(transfer.sender, "endorse"):
         raise ParcelRefused("no_party", "a verdict goes from the endorsing commission to the record's hospital")
@@ -109,6 +113,7 @@ def _judge_pool(transfer: Transfer) -> Verdict:
     case = read_case(transfer.read, transfer.subject)
     if case is None or case.complete_ms is None:
         return "pending"
+    _check_case(transfer, transfer.subject)
     consent = _require_consent(transfer, case.consent_id)
     _check_party(consent, transfer.sender)
     _check_party(consent, transfer.receiver)
@@ -119,6 +124,7 @@ def _judge_payee(transfer: Transfer) -> Verdict:
     consent = read_consent(transfer.read, transfer.subject)
     if consent is None:
         return "pending"
+    _check_case(transfer, None)
     _check_party(consent, transfer.receiver)
     return "ready"
 
@@ -127,6 +133,7 @@ def _judge_to_adjudicator(transfer: Transfer) -> Verdict:
     claim = read_claim(transfer.read, transfer.subject)
     if claim is None:
         return "pending"
+    _check_case(transfer, claim.case_id)
     if claim.insurer != transfer.sender or transfer.receiver not in _adjudicators(transfer.read, claim):
         raise ParcelRefused("no_party", "an insurer's openings go to its own policies' adjudicators")
     return "ready"
@@ -136,6 +143,7 @@ def _judge_from_adjudicator(transfer: Transfer) -> Verdict:
     claim = read_claim(transfer.read, transfer.subject)
     if claim is None:
         return "pending"
+    _check_case(transfer, claim.case_id)
     if claim.insurer != transfer.receiver or transfer.sender not in _adjudicators(transfer.read, claim):
         raise ParcelRefused("no_party", "signatures come from the adjudicators of this node's own policies")
     return "ready"
@@ -145,6 +153,7 @@ def _judge_decision(transfer: Transfer) -> Verdict:
     claim = read_claim(transfer.read, transfer.subject)
     if claim is None:
         return "pending"
+    _check_case(transfer, claim.case_id)
     return _judge_kept(transfer, claim.insurer, claim.consent_id, _adjudicators(transfer.read, claim))
 
 
@@ -152,6 +161,7 @@ def _judge_settlement(transfer: Transfer) -> Verdict:
     payout = read_payout(transfer.read, transfer.subject)
     if payout is None:
         return "pending"
+    _check_case(transfer, _require_consent(transfer, payout.consent_id).case_id)
     return _judge_kept(transfer, payout.insurer, payout.consent_id, frozenset())
 
 
@@ -187,6 +197,12 @@ def _require_consent(transfer: Transfer, consent_id: str) -> ConsentState:
     consent = read_consent(transfer.read, consent_id)
     assert consent is not None, "what names a consent on the ledger was checked against it"
     return consent
+
+
+def _check_case(transfer: Transfer, case_id: str | None) -> None:
+    """The case on the label is the subject's: parcels are looked up by it."""
+    if transfer.case_id != case_id:
+        raise ParcelRefused("subject", "the parcel names another case than the ledger")
 
 
 def _check_party(consent: ConsentState, participant: str) -> None:

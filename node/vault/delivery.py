@@ -168,8 +168,10 @@ class Delivery:
         return confirmed
 
     async def _send(self, item: OutboxItem) -> int:
+        """One parcel, if the ledger still lets it go: a consent may have ended since it was owed."""
         try:
             parcel = Parcel(item.kind, item.subject, item.case_id, self._vault.envelope(item.digest))
+            self._judge(self._me, item.recipient, parcel, item.digest)
             if item.recipient == self._me:
                 self._take(self._me, parcel)
             else:

@@ -29,6 +29,8 @@ MAX_PENDING = 2_000
 """Parcels kept before the ledger confirms them: two busy blocks of records."""
 MAX_PENDING_OF_SENDER = 500
 """One sender's share of them, so that no sender can fill the place."""
+MAX_OF_SUBJECT = 100
+"""Parcels of one kind about one subject from one sender: a claim adjudicated anew a hundred times is no claim."""
 PENDING_MS = 600_000
 """A pending parcel that no block confirmed within ten minutes of local time is dropped; it can be pulled again."""
 
@@ -42,6 +44,15 @@ _READY = (
         db.parcels.c.state == "ready",
     )
     .order_by(db.parcels.c.id.desc())
+)
+_COUNT = (
+    sa.select(sa.func.count())
+    .select_from(db.parcels)
+    .where(
+        db.parcels.c.kind == sa.bindparam("kind"),
+        db.parcels.c.subject == sa.bindparam("subject"),
+        db.parcels.c.sender == sa.bindparam("sender"),
+    )
 )
 _PENDING = sa.select(db.parcels).where(db.parcels.c.state == "pending").order_by(db.parcels.c.id)
 
@@ -78,10 +89,14 @@ class Vault:
     # --- parcels
 
     def store_parcel(self, parcel: Parcel, sender: str, *, pending: bool = False) -> StoredParcel:
-        """Keep a parcel; durable on return, the same one twice is one. Raises ParcelRefused `pending_full`."""
+        """Keep a parcel; durable on return, the same one twice is one.
+
+        Raises ParcelRefused `pending_full`, `too_many`.
+        """
         if pending:
             self._check_room(sender)
             self._may_have_pending = True
+        self._check_count(parcel, sender)
         digest = self.blobs.put(parcel.envelope)
         row = {
             "kind": parcel.kind,
@@ -192,6 +207,13 @@ class Vault:
         """Opening a vault with another key must fail at once, not at the first claim."""
         if self.get_secret("vault/check") is None:
             self.put_secret("vault/check", 1)
+
+    def _check_count(self, parcel: Parcel, sender: str) -> None:
+        """No sender fills the disk with variations of one thing."""
+        with self._db.transaction() as tx:
+            kept = tx.execute(_COUNT, {"kind": parcel.kind, "subject": parcel.subject, "sender": sender}).scalar_one()
+        if kept >= MAX_OF_SUBJECT:
+            raise ParcelRefused("too_many", f"{kept} parcels of kind {parcel.kind} about one subject")
 
     def _check_room(self, sender: str) -> None:
         waiting = sa.select(sa.func.count()).select_from(db.parcels).where(db.parcels.c.state == "pending")

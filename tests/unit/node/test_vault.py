@@ -108,6 +108,15 @@ def test_pending_parcels_are_bounded_for_each_sender(vault: Vault, monkeypatch: 
     vault.store_parcel(make_parcel(b'{"n":6}'), "hospital")
 
 
+def test_no_sender_fills_the_disk_with_one_subject(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vault_module, "MAX_OF_SUBJECT", 2)
+    for text in (b'{"n":1}', b'{"n":2}'):
+        vault.store_parcel(make_parcel(text), "insurer")
+    with pytest.raises(ParcelRefused, match="too_many"):
+        vault.store_parcel(make_parcel(b'{"n":3}'), "insurer")
+    vault.store_parcel(make_parcel(b'{"n":3}'), "insurer-two")
+
+
 def test_what_no_block_confirms_is_dropped_with_its_ciphertext(vault: Vault) -> None:
     stored = vault.store_parcel(make_parcel(), "hospital", pending=True)
     Clock.now += vault_module.PENDING_MS + 1

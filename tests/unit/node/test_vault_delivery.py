@@ -2,7 +2,6 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,7 +11,7 @@ from node.peers.errors import PeerError
 from node.vault import Parcel
 from node.vault.delivery import PULL, PUT
 from node.vault.parcels import encode_parcel, envelope_subject
-from node.wallet import ConsentWallet
+from node.wallet import ConsentWallet, make_revocation
 from tests.support.agent_world import World, admission, discharge, invoice
 
 
@@ -40,12 +39,6 @@ async def put(world: World, to: str, sender: str, parcel: Parcel) -> bytes:
     return answer
 
 
-def code_of(story: Any) -> str:
-    with pytest.raises(PeerError) as caught:
-        asyncio.run(story)
-    return caught.value.code
-
-
 def test_records_go_from_their_hospital_to_the_grantees_and_nobody_else(world: World) -> None:
     async def story() -> None:
         _, record = await admitted(world)
@@ -67,11 +60,11 @@ def test_records_go_from_their_hospital_to_the_grantees_and_nobody_else(world: W
 
 def test_a_node_that_is_no_party_refuses_a_parcel_addressed_to_it(world: World) -> None:
     async def story() -> None:
-        _, record = await admitted(world)
+        wallet, record = await admitted(world)
         hospital = world.houses["hospital"].ports
         envelope = seal_parcel(hospital, "record", record, {"document": {}}, ["insurer-two"])
         with pytest.raises(PeerError) as caught:
-            await put(world, "insurer-two", "hospital", Parcel("record", record, None, envelope))
+            await put(world, "insurer-two", "hospital", Parcel("record", record, wallet.case_id, envelope))
         assert caught.value.code == "digest", "not the ciphertext on the ledger"
         pool = seal_parcel(hospital, "pool", "ab" * 32, {}, ["insurer-two"])
         with pytest.raises(PeerError) as caught:
@@ -84,10 +77,10 @@ def test_a_node_that_is_no_party_refuses_a_parcel_addressed_to_it(world: World) 
 
 def test_another_ciphertext_than_the_published_one_is_refused(world: World) -> None:
     async def story() -> None:
-        _, record = await admitted(world)
+        wallet, record = await admitted(world)
         envelope = seal_parcel(world.houses["hospital"].ports, "record", record, {"document": {}}, ["insurer"])
         with pytest.raises(PeerError) as caught:
-            await put(world, "insurer", "hospital", Parcel("record", record, None, envelope))
+            await put(world, "insurer", "hospital", Parcel("record", record, wallet.case_id, envelope))
         assert caught.value.code == "digest"
 
     asyncio.run(story())
@@ -116,7 +109,8 @@ def test_a_pending_parcel_that_the_block_contradicts_is_dropped(world: World) ->
         hospital = world.houses["hospital"]
         _, records = await hospital.publish(wallet.consent_id, [admission()])
         envelope = seal_parcel(hospital.ports, "record", records[0], {"document": {}}, ["insurer"])
-        assert await put(world, "insurer", "hospital", Parcel("record", records[0], None, envelope)) == b"pending"
+        parcel = Parcel("record", records[0], wallet.case_id, envelope)
+        assert await put(world, "insurer", "hospital", parcel) == b"pending"
         world.make_block()
         insurer = world.houses["insurer"].ports
         assert insurer.delivery.confirm_pending() == 0
@@ -141,8 +135,6 @@ def test_what_did_not_arrive_can_be_pulled_by_whom_the_consent_names(world: Worl
 
 def test_after_a_revocation_a_record_is_neither_handed_out_nor_taken(world: World) -> None:
     async def story() -> None:
-        from node.wallet import make_revocation
-
         wallet, record = await admitted(world)
         await world.houses["hospital"].relay_token(make_revocation(wallet))
         world.make_block()
@@ -155,6 +147,20 @@ def test_after_a_revocation_a_record_is_neither_handed_out_nor_taken(world: Worl
     asyncio.run(story())
 
 
+def test_what_was_owed_when_the_consent_ended_stays_in_the_house(world: World) -> None:
+    async def story() -> None:
+        wallet, record = await admitted(world)
+        await world.houses["hospital"].relay_token(make_revocation(wallet))
+        world.make_block()
+        world.down.clear()
+        await world.wait(700_000)
+        items = world.houses["hospital"].ports.vault.outbox.items("record", record)
+        assert {(item.state, item.code) for item in items} == {("refused", "consent")}
+        assert world.houses["insurer"].ports.vault.parcels("record", record) == ()
+
+    asyncio.run(story())
+
+
 def test_an_insurers_openings_reach_only_its_own_adjudicators(world: World) -> None:
     async def story() -> None:
         wallet = await world.grant(await world.commit_policy())
@@ -162,17 +168,15 @@ def test_an_insurers_openings_reach_only_its_own_adjudicators(world: World) -> N
         claim = world.claim_id(wallet)
         insurer, other = world.houses["insurer"].ports, world.houses["insurer-two"].ports
         own = seal_parcel(insurer, "adjudication", claim, {}, ["tpa", "insurer-two"])
-        assert await put(world, "tpa", "insurer", Parcel("adjudication", claim, None, own)) == b"ready"
-        for to, sender, parcel in (
-            ("insurer-two", "insurer", Parcel("adjudication", claim, None, own)),
-            ("tpa", "insurer-two", Parcel("adjudication", claim, None, own)),
-        ):
+        parcel = Parcel("adjudication", claim, wallet.case_id, own)
+        assert await put(world, "tpa", "insurer", parcel) == b"ready"
+        for to, sender in (("insurer-two", "insurer"), ("tpa", "insurer-two")):
             with pytest.raises(PeerError) as caught:
                 await put(world, to, sender, parcel)
             assert caught.value.code == "no_party"
         forged = seal_parcel(other, "signatures", claim, {}, ["insurer"])
         with pytest.raises(PeerError) as caught:
-            await put(world, "insurer", "insurer-two", Parcel("signatures", claim, None, forged))
+            await put(world, "insurer", "insurer-two", Parcel("signatures", claim, wallet.case_id, forged))
         assert caught.value.code == "no_party"
 
     asyncio.run(story())
@@ -193,6 +197,9 @@ def test_the_customers_mail_is_kept_by_parties_only(world: World) -> None:
         with pytest.raises(PeerError) as caught:
             await put(world, "hospital", "insurer-two", parcel)
         assert caught.value.code == "not_author"
+        with pytest.raises(PeerError) as caught:
+            await put(world, "hospital", "insurer", Parcel("decision", claim, "ab" * 32, envelope))
+        assert caught.value.code == "subject", "not under another customer's case"
 
     asyncio.run(story())
 
