@@ -17,12 +17,11 @@ from contracts.statements import statement_message
 from contracts.states import ClaimState, read_claim, read_payout
 from ledger.crypto import ed25519
 from ledger.crypto.envelopes import recipient_key_id
-from ledger.encoding import convert
 from ledger.errors import EnvelopeError
 from ledger.transactions import endorsement_message
 from node.agents.agent import Agent, Step, done, wait
 from node.agents.facts import NotYet, read_facts
-from node.agents.mail import post, seal_parcel
+from node.agents.mail import post, read_parcels, seal_parcel
 from node.agents.messages import ClosingMessage
 from node.agents.paying import FINISHED, close_core_hash, net_of
 from node.cases.checking import LedgerFacts, Mismatch, Package, check_delivery, check_inputs, check_outputs
@@ -82,10 +81,10 @@ class AdjudicatorAgent(Agent):
     # --- statements
 
     async def _answer_package(self, item: WorkItem, claim: ClaimState) -> Step:
-        found = self._latest("adjudication", item.subject, claim.insurer)
-        if found is None:
+        packages = read_parcels(self.ports, "adjudication", item.subject, dict[str, Any], sender=claim.insurer)
+        parcel, content = next(packages, (None, None))
+        if parcel is None or content is None:
             return done("nothing_asked")
-        parcel, content = found
         answered = self.vault.get_secret(f"answered/{item.subject}")
         if answered is not None and answered["digest"] == parcel.digest:
             return done("answered")
@@ -190,11 +189,10 @@ class AdjudicatorAgent(Agent):
 
     def _answer_closing(self, claim_id: str, claim: ClaimState) -> Step:
         """Endorse that nothing was due, if the results that this node signed say so."""
-        found = self._latest("closing", claim_id, claim.insurer)
-        if found is None:
+        requests = read_parcels(self.ports, "closing", claim_id, ClosingMessage, sender=claim.insurer)
+        parcel, asked = next(requests, (None, None))
+        if parcel is None or asked is None:
             return done("decided")
-        parcel, content = found
-        asked = convert(content, ClosingMessage)
         answered = self.vault.get_secret(f"closed/{claim_id}")
         if answered == parcel.digest:
             return done("answered")
@@ -225,11 +223,6 @@ class AdjudicatorAgent(Agent):
                 return "RESULT_COMMIT"
             if net_of(item) > 0:
                 return "PAYOUT_DUE"
-        return None
-
-    def _latest(self, kind: str, claim_id: str, insurer: str) -> tuple[StoredParcel, Any] | None:
-        for parcel in self.vault.parcels(kind, claim_id, sender=insurer):
-            return parcel, self.vault.open_parcel(parcel, self.ports.keys.envelope.secret)
         return None
 
 

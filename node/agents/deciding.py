@@ -16,13 +16,12 @@ from contracts.machine.errors import MachineError
 from contracts.statements import Delivery, SignedStatement, StatementSignature, statement_message, verify_statement
 from contracts.states import read_key, read_participant
 from ledger.crypto import ed25519
-from ledger.encoding import convert
 from ledger.errors import LedgerError, SignatureError
 from node.agents.agent import AGAIN, Step, wait
 from node.agents.facts import read_facts
 from node.agents.gathering import Gathered, Gatherer, Missing
 from node.agents.ledgerbook import ClaimBook
-from node.agents.mail import post, seal_parcel
+from node.agents.mail import post, read_parcels, seal_parcel
 from node.agents.messages import SignaturesMessage
 from node.agents.ports import Ports
 from node.agents.submitting import Submitter
@@ -218,9 +217,7 @@ class Decider:
         found: dict[str, list[StatementSignature]] = {}
         codes: set[str] = set()
         answered: set[str] = set()
-        for parcel in self._ports.vault.parcels("signatures", facts.claim_id):
-            content = self._ports.vault.open_parcel(parcel, self._ports.keys.envelope.secret)
-            answer = convert(content, SignaturesMessage)
+        for parcel, answer in read_parcels(self._ports, "signatures", facts.claim_id, SignaturesMessage):
             if parcel.sender in answered or answer.statements != wanted:
                 continue
             answered.add(parcel.sender)

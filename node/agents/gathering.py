@@ -10,9 +10,8 @@ from typing import Any, Final
 from contracts.commitments import commit
 from contracts.errors import InputError
 from contracts.states import RecordState
-from ledger.encoding import convert
 from ledger.errors import DecodeError
-from node.agents.mail import keepers_of, open_latest
+from node.agents.mail import keepers_of, open_latest, read_parcels
 from node.agents.messages import PoolMessage
 from node.agents.policies import HeldPolicy, PolicyBook
 from node.agents.ports import Ports
@@ -84,18 +83,15 @@ class Gatherer:
         return facts.time_ms > (facts.claim.ready_ms or 0) + PULL_AFTER_MS
 
     def _find_pool(self, facts: LedgerFacts) -> Opening | None:
-        for parcel in self._ports.vault.parcels("pool", facts.claim.case_id):
-            content = self._ports.vault.open_parcel(parcel, self._ports.keys.envelope.secret)
-            opening = convert(content, PoolMessage).pool
-            if _commits("pool-version", opening, facts.pool.commit):
-                return check_pool(opening)
+        for _, message in read_parcels(self._ports, "pool", facts.claim.case_id, PoolMessage):
+            if _commits("pool-version", message.pool, facts.pool.commit):
+                return check_pool(message.pool)
         return None
 
     def _payee(self, facts: LedgerFacts) -> Opening:
-        for parcel in self._ports.vault.parcels("payee", facts.claim.consent_id):
-            opening = self._ports.vault.open_parcel(parcel, self._ports.keys.envelope.secret)
+        for _, opening in read_parcels(self._ports, "payee", facts.claim.consent_id, dict[str, Any]):
             if _commits("payee", opening, facts.consent.payee_commit):
-                return dict(opening)
+                return opening
         raise Missing("MISSING_PAYEE", "the opening of the consent's payee has not arrived")
 
 
@@ -106,9 +102,7 @@ def _opens(record: Record, state: RecordState) -> bool:
         return False
 
 
-def _commits(kind: Any, opening: Any, expected: str) -> bool:
-    if not isinstance(opening, dict):
-        return False
+def _commits(kind: Any, opening: Opening, expected: str) -> bool:
     try:
         return commit(kind, opening) == expected
     except (InputError, DecodeError):

@@ -15,10 +15,9 @@ from contracts.identifiers import derive_record_id
 from contracts.receipts import Event, Receipt
 from contracts.states import ConsentState, read_consent, read_record
 from ledger.crypto.envelopes import ciphertext_digest
-from ledger.encoding import convert
 from ledger.errors import DecodeError
 from node.agents.agent import Agent, Step, done, wait
-from node.agents.mail import grantees_for, post, seal_parcel
+from node.agents.mail import grantees_for, post, read_parcels, seal_parcel
 from node.agents.messages import VerdictMessage
 from node.cases.documents import DATA_CLASSES, Document, encode_record
 from node.errors import NodeError
@@ -149,9 +148,7 @@ class HospitalAgent(Agent):
         return consent
 
     def _keep_verdict(self, record_id: str) -> None:
-        for parcel in self.vault.parcels("verdict", record_id):
-            content = self.vault.open_parcel(parcel, self.ports.keys.envelope.secret)
-            verdict = convert(content, VerdictMessage)
+        for _, verdict in read_parcels(self.ports, "verdict", record_id, VerdictMessage):
             self.vault.put_secret(f"rejection/{record_id}", sorted(verdict.codes))
             return
 

@@ -4,15 +4,21 @@ Knows envelope keys on the ledger. Must not know when something may leave: that 
 ciphertext is in the vault before the outbox owes it, and this node is always a recipient of what it seals.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import structlog
 
 from contracts.states import ConsentState, read_participant
 from ledger.crypto.envelopes import Envelope, seal
-from ledger.encoding import encode
+from ledger.encoding import convert, encode
+from ledger.errors import DecodeError
 from node.agents.ports import Ports
-from node.vault import Parcel, VaultError
+from node.vault import Parcel, StoredParcel, VaultError
 from node.vault.parcels import Kind, envelope_subject
+
+T = TypeVar("T")
+_log = structlog.get_logger()
 
 
 def envelope_key(ports: Ports, participant: str) -> bytes:
@@ -56,6 +62,20 @@ def open_latest(ports: Ports, kind: Kind, subject: str, *, sender: str | None = 
     for parcel in ports.vault.parcels(kind, subject, sender=sender):
         return ports.vault.open_parcel(parcel, ports.keys.envelope.secret)
     return None
+
+
+def read_parcels(
+    ports: Ports, kind: Kind, subject: str, form: type[T], *, sender: str | None = None
+) -> Iterator[tuple[StoredParcel, T]]:
+    """The parcels of a kind about a subject in their closed form, latest first.
+
+    What does not open or is in another form is passed over: one node's nonsense must not hide another's answer.
+    """
+    for parcel in ports.vault.parcels(kind, subject, sender=sender):
+        try:
+            yield parcel, convert(ports.vault.open_parcel(parcel, ports.keys.envelope.secret), form)
+        except (VaultError, DecodeError) as error:
+            _log.warning("parcel.unreadable", kind=kind, subject=subject, sender=parcel.sender, code=error.code)
 
 
 def keepers_of(consent: ConsentState) -> list[str]:

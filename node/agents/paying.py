@@ -11,12 +11,11 @@ from contracts.bodies import ClaimClose, PayoutOrder, PayoutSettle
 from contracts.commitments import commit
 from contracts.identifiers import derive_payout_id
 from contracts.states import ClaimState, ConsentState, PayoutState, read_consent, read_payout, read_policy
-from ledger.encoding import convert
 from ledger.transactions import Endorsement, SignedTransaction, compute_core_hash
 from node.agents.agent import AGAIN, Step, wait
 from node.agents.facts import require_claim
 from node.agents.ledgerbook import ClaimBook
-from node.agents.mail import keepers_of, post, seal_parcel
+from node.agents.mail import keepers_of, post, read_parcels, seal_parcel
 from node.agents.messages import ClosureMessage
 from node.agents.policies import PolicyBook
 from node.agents.ports import PaymentOrder, Ports
@@ -192,9 +191,7 @@ class Payer:
         if asked is None or asked["expires_ms"] < self._ports.ledger.final.time_ms + CLOSING_MARGIN_MS:
             self._ask_closing(claim_id, claim)
             return None
-        for parcel in self._ports.vault.parcels("closure", claim_id):
-            content = self._ports.vault.open_parcel(parcel, self._ports.keys.envelope.secret)
-            answer = convert(content, ClosureMessage)
+        for parcel, answer in read_parcels(self._ports, "closure", claim_id, ClosureMessage):
             if answer.core_hash != self._core_hash(claim_id, asked) or answer.code != "ok":
                 continue
             endorsement = Endorsement(parcel.sender, answer.key_id, answer.signature)

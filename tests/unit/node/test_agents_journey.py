@@ -288,3 +288,24 @@ def test_what_stands_in_clear_below_the_vaults_names_nobody(world: World, tmp_pa
             for secret in ("测试甲", "N84.000", "0000000001", "205000", "payee-account", "135334"):
                 assert secret.encode() not in data, path
     assert seen > 20
+
+
+def test_nonsense_from_another_node_hides_no_answer(world: World) -> None:
+    async def story() -> None:
+        wallet = await world.grant(await world.commit_policy())
+        world.down.add("tpa")
+        await publish_all(world, wallet)
+        claim_id, tpa = world.claim_id(wallet), world.houses["tpa"].ports
+        world.down.remove("tpa")
+        await world.houses["tpa"].round()
+        for content in ({}, [1], {"signatures": 1}, {"statements": {}, "codes": "x"}):
+            envelope = seal_parcel(tpa, "signatures", claim_id, content, ["insurer"])
+            post(tpa, "signatures", claim_id, wallet.case_id, envelope, ["insurer"])
+        insurer = world.houses["insurer"].ports
+        for content in ({}, [1], {"policies": []}, {"claim_id": 7}):
+            envelope = seal_parcel(insurer, "closing", claim_id, content, ["tpa"])
+            post(insurer, "closing", claim_id, wallet.case_id, envelope, ["tpa"])
+        await world.wait(700_000)
+        assert world.claim(wallet).status == "DECIDED"
+
+    asyncio.run(story())
