@@ -164,9 +164,7 @@ def test_a_lost_journal_is_not_voted_without(tmp_path: Path) -> None:
         assert status["halted"] == "journal_missing"
         assert not status["ready"]
         votes: list[bytes] = []
-        cluster.links.on_send = lambda sender, to, lane, data: (
-            not (sender == "tpa-3" and lane is Lane.CONSENSUS and votes.append(data) is None)
-        )
+        cluster.links.on_send = record_from("tpa-3", votes)
         height = await cluster.commit_one("hospital-0")
         await cluster.until(lambda: cluster.nodes["tpa-3"].chain.height >= height)
         assert not [data for data in votes if b'"type":"vote"' in data]
