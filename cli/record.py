@@ -29,9 +29,7 @@ def record() -> None:
 
 @record.command(name="publish")
 @click.argument("documents", nargs=-1, required=True, metavar="TYPE=FILE...")
-@click.option(
-    "--consent", "consent_id", required=True, help="Id of the consent to publish under."
-)
+@click.option("--consent", "consent_id", required=True, help="Id of the consent to publish under.")
 @node_options
 @json_option
 def publish(documents: tuple[str, ...], consent_id: str, client: NodeClient, as_json: bool) -> None:
