@@ -20,7 +20,7 @@ MAX_BATCH = 100
 """Transactions of one request."""
 MAX_REQUESTS = 200
 """Requests under way; beyond it an open loop has lost its pace, and the batch is not sent but counted as missed."""
-WINDOW = 3_000
+WINDOW = 2_000
 """At the rate `max`: transactions sent and not final. More only wait longer in the nodes' pools."""
 RETRY_S = 0.05
 """At the rate `max`: how long a refused batch waits."""
