@@ -1,5 +1,6 @@
 """Four node processes on loopback: killed without warning, restarted, all at once, and stopped in order."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -65,3 +66,28 @@ def test_kill_one_restart_it_kill_all_restart_them(tmp_path: Path) -> None:
         assert [node.terminate() for node in cluster.nodes.values()] == [0, 0, 0, 0]
         for name in cluster.network.names:
             assert "Traceback" not in cluster.nodes[name].log.read_text()
+
+
+def test_a_paused_node_and_a_rolling_restart(tmp_path: Path) -> None:
+    """A node that stands still is skipped and catches up; orderly restarts one after the other lose nothing."""
+    with running(tmp_path, validators=4) as cluster:
+        cluster.until_ready()
+        commit(cluster, "hospital-0")
+        paused = cluster.nodes["tpa-3"].process
+        paused.send_signal(signal.SIGSTOP)
+        for _ in range(5):
+            reached = commit(cluster, "hospital-0")
+        paused.send_signal(signal.SIGCONT)
+        until_height(cluster, "tpa-3", reached)
+
+        for name in cluster.network.names:
+            assert cluster.nodes[name].terminate() == 0
+            other = next(item for item in cluster.network.names if item != name)
+            reached = commit(cluster, other)
+            cluster.start(name)
+            cluster.until_ready(name)
+            until_height(cluster, name, reached)
+        final = {
+            name: cluster.request(name, "GET", f"/v1/blocks/{reached}")[1]["header_hash"] for name in cluster.nodes
+        }
+        assert len({block["header_hash"] for block in blocks}) == 1
