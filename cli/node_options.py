@@ -39,6 +39,5 @@ def open_client(node: str, token_file: str | None = None) -> NodeClient:
     folder = Path(node)
     if not (folder / "node.toml").is_file():
         raise CliError("node", f"{node} is neither the folder of a node (no node.toml) nor a URL")
-    return NodeClient(
-        read_folder_url(folder), read_token_file(Path(token_file) if token_file else folder / OPERATOR_TOKEN)
-    )
+    path = Path(token_file) if token_file else folder / OPERATOR_TOKEN
+    return NodeClient(read_folder_url(folder), read_token_file(path), folder=folder)

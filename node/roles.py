@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
+
 from contracts.states import read_participant
 from ledger.crypto.keys import read_secret_file, write_secret_file
 from node.agents.bank import DemoBank
@@ -69,6 +71,15 @@ class NodeRoles:
     def rejection(self, record_id: str) -> list[str]:
         """Hospital: the codes with which a commission rejected a record; empty if none came."""
         return self.house.hospital.rejection(record_id) if self.house.hospital else []
+
+    def prove_header(self, height: int) -> dict[str, Any]:
+        """A header's way to finality: the last final header with its certificate, and the leaf path to it."""
+        source = ChainSource(self._node.chain, self._index)
+        header, certificate = source.head
+        index = source.header_leaf_index(height) if height < header.height else None
+        path = [] if index is None else [item.hex() for item in source.leaf_path(index)]
+        anchor = {"header": to_builtins(header), "certificate": to_builtins(certificate)}
+        return {"anchor": anchor, "leaf_index": index, "path": path}
 
     async def dossier(self, claim_id: str) -> bytes:
         """The dossier of a claim, with what this participant may disclose. Raises UnknownClaim."""

@@ -93,7 +93,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     claims.add_routes(app, node, roles, directory)
     customers.add_routes(app, node, roles)
     evidence.add_routes(app, node, roles, directory)
-    ledger.add_routes(app, node)
+    ledger.add_routes(app, node, roles)
     events.add_routes(app, node)
     check_access_table(app)
     for kind in (ApiError, LedgerError, ContractError, NodeError, Exception):

@@ -15,7 +15,7 @@ from ledger.encoding import decode
 from ledger.merkle import Log, leaf_hash
 from ledger.state import map_key
 from node.api.answers import Id, answer
-from node.api.port import NodePort
+from node.api.port import NodePort, RolesPort
 from node.api.problems import not_found
 from node.outcomes import FinalBlock
 
@@ -24,7 +24,7 @@ Height = Annotated[int, Path(ge=1, le=2**53 - 1)]
 StateKey = Annotated[str, Path(pattern="^[a-z-]+/[A-Za-z0-9._/-]{1,160}$")]
 
 
-def add_routes(app: FastAPI, node: NodePort) -> None:
+def add_routes(app: FastAPI, node: NodePort, roles: RolesPort) -> None:
     """Add this module's routes to the application."""
 
     @app.get("/v1/blocks/{height}")
@@ -41,11 +41,12 @@ def add_routes(app: FastAPI, node: NodePort) -> None:
 
     @app.get("/v1/proofs/transactions/{tx_id}")
     async def prove_transaction(tx_id: Id) -> Response:
-        """The exact transaction, its place and its path under the `tx_root` of its block's header."""
+        """The transaction, its path under the `tx_root` of its header, and the header's way to a certificate."""
         outcome = node.chain.transaction(tx_id)
         if outcome is None:
             raise not_found("transaction")
-        return answer(transaction_proof(node.chain.block_at(outcome.height), outcome.index))
+        proof = transaction_proof(node.chain.block_at(outcome.height), outcome.index)
+        return answer(proof | {"finality": roles.prove_header(outcome.height)})
 
     @app.get("/v1/proofs/state/{key:path}")
     async def prove_state(key: StateKey) -> Response:

@@ -85,6 +85,13 @@ class RolesPort(Protocol):
         """Hospital: the codes with which a commission rejected a record; empty if none came."""
         ...
 
+    def prove_header(self, height: int) -> dict[str, Any]:
+        """`anchor` (last final header, certificate), `leaf_index` and `path` of the header under its `log_root`.
+
+        Index null and path empty for the last final header itself.
+        """
+        ...
+
     async def dossier(self, claim_id: str) -> bytes:
         """The dossier of a claim, with what this participant may disclose."""
         ...

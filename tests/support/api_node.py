@@ -137,6 +137,9 @@ class MemoryRoles:
     def mail_of(self, consent_id: str) -> list[dict[str, Any]]:
         return self.mail.get(consent_id, [])
 
+    def prove_header(self, height: int) -> dict[str, Any]:
+        return {"anchor": None, "leaf_index": height, "path": []}
+
     def rejection(self, record_id: str) -> list[str]:
         return []
 

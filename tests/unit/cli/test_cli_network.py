@@ -141,6 +141,7 @@ def test_the_operator_of_each_node_holds_every_scope(demo: Path) -> None:
         record = Tokens(item.folder / "data" / "tokens.json").find(token)
         assert record is not None
         assert record.scopes == tuple(sorted(ALL_SCOPES))
+        assert open_client(str(item.folder)).folder == item.folder
         assert open_client(str(item.folder)).url == f"http://127.0.0.1:{load_config(item.folder).api.port}"
 
 
