@@ -87,7 +87,5 @@ def test_a_paused_node_and_a_rolling_restart(tmp_path: Path) -> None:
             cluster.start(name)
             cluster.until_ready(name)
             until_height(cluster, name, reached)
-        final = {
-            name: cluster.request(name, "GET", f"/v1/blocks/{reached}")[1]["header_hash"] for name in cluster.nodes
-        }
+        blocks = [cluster.request(name, "GET", f"/v1/blocks/{reached}")[1] for name in cluster.nodes]
         assert len({block["header_hash"] for block in blocks}) == 1
