@@ -142,9 +142,15 @@ MISMATCHES: list[tuple[str, str, Callable[[Package], Package]]] = [
     ("a fuller pool", "POOL_MISMATCH", with_opening("pool_in", left_fen=9_000_000)),
     ("an older pool", "POOL_VERSION", with_opening("pool_in", version=7)),
     ("another pool stated", "POOL_MISMATCH", with_statement(pool_id=OTHER)),
+    ("another pool version stated", "POOL_VERSION", with_statement(pool_version_in=7)),
     ("another payee", "PAYEE_MISMATCH", lambda package: replace(package, payee={**package.payee, "account": "x"})),
     ("another payee stated", "PAYEE_MISMATCH", with_statement(payee_commit=OTHER)),
     ("another date", "EVENT_DATE_MISMATCH", with_opening("event_date", event_date="2021-12-04")),
+    (
+        "another date, committed to",
+        "EVENT_DATE_MISMATCH",
+        restated("event_date", "event-date", "event_date_commit", event_date="2021-12-04"),
+    ),
     ("another date commitment", "EVENT_DATE_MISMATCH", with_statement(event_date_commit=OTHER)),
     ("a better result", "RESULT_DIFFERS", raised_result),
     ("another result commitment", "RESULT_COMMIT", with_statement(result_commit=OTHER)),
@@ -171,6 +177,58 @@ def test_a_mismatch_is_refused(bench: Bench, code: str, changed: Callable[[Packa
     with pytest.raises(Mismatch) as caught:
         check(bench, bench.facts, changed(bench.package))
     assert caught.value.code == code
+
+
+def code_of(bench: Bench, facts: LedgerFacts, package: Package) -> str:
+    with pytest.raises(Mismatch) as caught:
+        check(bench, facts, package)
+    return caught.value.code
+
+
+def test_terms_of_another_policy_are_refused_even_where_the_ledger_holds_their_commitment(bench: Bench) -> None:
+    item = bench.package.policies[0]
+    terms = {**item.terms, "policy_id": "ab" * 16}
+    policy = structs.replace(bench.facts.policies[item.policy_id], terms_commit=commit("terms", terms))
+    facts = replace(bench.facts, policies={item.policy_id: policy})
+    assert code_of(bench, facts, change(bench.package, terms=terms)) == "TERMS_MISMATCH"
+
+
+def test_the_opening_of_another_account_is_refused_even_where_its_commitment_fits(bench: Bench) -> None:
+    item = bench.package.policies[0]
+    opening = {**item.account_in, "account_id": "ab" * 16}
+    account_id = item.statement.account_id
+    account = structs.replace(bench.facts.accounts[account_id], commit=commit("account-version", opening))
+    facts = replace(bench.facts, accounts={account_id: account})
+    assert code_of(bench, facts, change(bench.package, account_in=opening)) == "ACCOUNT_MISMATCH"
+
+
+@pytest.mark.parametrize("stated", [True, False], ids=["stated too", "in the opening alone"])
+def test_the_opening_of_another_pool_is_refused_even_where_its_commitment_fits(bench: Bench, stated: bool) -> None:
+    item = bench.package.policies[0]
+    opening = {**item.pool_in, "pool_id": OTHER}
+    facts = replace(bench.facts, pool=structs.replace(bench.facts.pool, commit=commit("pool-version", opening)))
+    statement = structs.replace(item.statement, pool_id=OTHER) if stated else item.statement
+    assert code_of(bench, facts, change(bench.package, pool_in=opening, statement=statement)) == "POOL_MISMATCH"
+
+
+def test_two_policies_under_one_number_are_refused(bench: Bench) -> None:
+    item = bench.package.policies[0]
+    known = bench.facts.claim.policies[0]
+    claim = structs.replace(bench.facts.claim, policies=(known, structs.replace(known, policy_id="ab" * 16)))
+    package = replace(bench.package, policies=(item, replace(item, policy_id="ab" * 16)))
+    assert code_of(bench, replace(bench.facts, claim=claim), package) == "POLICY_SET"
+
+
+def test_a_result_that_asks_for_review_is_signed_only_when_a_person_released_it(bench: Bench) -> None:
+    machine = LocalMachine()
+    case, found, uses = asyncio.run(rerun(bench.package, lambda case: machine.explain(bench.source, case)))
+    reviewed = {**found.results[0], "review": True, "review_reasons": ["NON_DISCLOSURE"]}
+    adjudication = replace(found, results=(reviewed,))
+    for released, code in ((False, "REVIEW_REQUIRED"), (True, "RESULT_DIFFERS")):
+        package = replace(bench.package, released=released)
+        with pytest.raises(Mismatch) as caught:
+            check_outputs(bench.facts, package, case, adjudication, uses)
+        assert caught.value.code == code
 
 
 def test_another_ciphertext_or_content_is_no_delivery(bench: Bench) -> None:
