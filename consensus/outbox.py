@@ -6,7 +6,18 @@ Must always hold: what was signed or learned is persisted before anything that d
 
 from dataclasses import dataclass, field
 
-from consensus.effects import AwaitTransactions, Behind, Deliver, Effect, Halt, Persist, Rewrite, Send, SetTimer
+from consensus.effects import (
+    AwaitTransactions,
+    Behind,
+    Deliver,
+    Effect,
+    EpochClosed,
+    Halt,
+    Persist,
+    Rewrite,
+    Send,
+    SetTimer,
+)
 from consensus.journal import Record
 from consensus.messages import Wire, encode_message
 from consensus.types import Position
@@ -21,7 +32,7 @@ class Outbox:
     reports: list[Effect] = field(default_factory=list)
     """Evidence and Blame."""
     sends: list[Effect] = field(default_factory=list)
-    """Send and Serve."""
+    """Send, Serve and ServeClosing."""
     deliveries: list[Deliver] = field(default_factory=list)
     rewrite: Rewrite | None = None
     behind: Behind | None = None
@@ -29,6 +40,7 @@ class Outbox:
     """RequestBuild, RequestVerify."""
     awaiting: AwaitTransactions | None = None
     timer: SetTimer | None = None
+    closed: EpochClosed | None = None
     halt: Halt | None = None
 
     def send(self, to: str | None, message: Wire, payload: bytes = b"") -> None:
@@ -45,6 +57,8 @@ class Outbox:
             return (*found, self.halt)
         found.extend(self.sends)
         found.extend(self.deliveries)
+        if self.closed is not None:
+            return (*found, self.closed)
         found.extend(one for one in (self.rewrite, self.behind) if one is not None)
         found.extend(self.requests)
         found.extend(one for one in (self.awaiting, self.timer) if one is not None)
