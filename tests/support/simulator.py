@@ -9,12 +9,19 @@ import random
 from collections.abc import Callable, Iterable
 
 from consensus.types import Config, Signer, Timing
-from ledger.certificates import SIGNATURES, Certificate, Scheme
+from ledger.certificates import SIGNATURES, Certificate, Scheme, ValidatorSet
 from ledger.crypto.hashing import tagged_hash
 from tests.support.simulator_checks import Checks
-from tests.support.simulator_crypto import FakeScheme, FakeSigner, fake_validators, real_validators
+from tests.support.simulator_crypto import (
+    FakeScheme,
+    FakeSigner,
+    Seats,
+    fake_validators,
+    real_validators,
+    seated_validators,
+)
 from tests.support.simulator_network import Network
-from tests.support.simulator_node import MAX_PAYLOAD, Node, Payloads
+from tests.support.simulator_node import MAX_PAYLOAD, Node, Payloads, transactions_of
 
 MAX_EVENTS = 2_000_000
 """A run that needs more has a loop without progress of time."""
@@ -22,9 +29,12 @@ CHAIN = tagged_hash("genesis", b"simulated")
 
 
 class Cluster:
-    """n validators, a network, a clock that jumps from event to event, and the checks."""
+    """n validators and some spare nodes that may become such, a network, a clock that jumps from event to event, and
+    the checks."""
 
-    def __init__(self, n: int = 4, seed: int = 1, timing: Timing | None = None, real: bool = False) -> None:
+    def __init__(
+        self, n: int = 4, seed: int = 1, timing: Timing | None = None, real: bool = False, spares: int = 0
+    ) -> None:
         self.seed, self.now = seed, 0
         self.chance = random.Random(seed)
         self.network = Network(self.chance)
@@ -45,23 +55,64 @@ class Cluster:
         self.traitors: set[str] = set()
         self.inboxes: dict[str, Callable[[str, bytes], None]] = {}
         """Traitors that are no nodes: name to what hears their messages."""
-        self.nodes = [self._make_node(i, timing or Timing()) for i in range(n)]
+        self.timing = timing or Timing()
+        self.seats: Seats = {f"v{i:02}": i for i in range(n)}
+        """The first set: name -> number of its keys."""
+        self.changes: dict[bytes, Seats] = {}
+        """Transactions that name the next set."""
+        self.nodes = [self._make_node(i) for i in range(n + spares)]
         self.by_name = {node.name: node for node in self.nodes}
 
-    def _make_node(self, index: int, timing: Timing) -> Node:
-        config = Config(
+    def _make_node(self, index: int) -> Node:
+        name = f"v{index:02}"
+        signer = self.signers[index] if name in self.seats else None
+        config = self._config(self.validators, index if signer else None, signer, CHAIN, CHAIN)
+        return Node(self, config, name, self.chance.randint(0, 10_000_000))
+
+    def _config(
+        self, validators: ValidatorSet, me: int | None, signer: Signer | None, root: bytes, seed: bytes
+    ) -> Config:
+        return Config(
             chain=CHAIN,
-            validators=self.validators,
-            me=index,
-            root=CHAIN,
-            leader_seed=CHAIN,
+            validators=validators,
+            me=me,
+            root=root,
+            leader_seed=seed,
             payloads=Payloads(),
-            signer=self.signers[index],
+            signer=signer,
             scheme=self.scheme,
-            timing=timing,
+            timing=self.timing,
             max_payload=MAX_PAYLOAD,
         )
-        return Node(self, config, self.validators.validators[index].id, self.chance.randint(0, 10_000_000))
+
+    # --- epochs -------------------------------------------------------------------------------------------------
+
+    def submit_change(self, seats: Seats, nodes: Iterable[Node] | None = None) -> bytes:
+        """A transaction after which the validators are these (name -> number of its keys)."""
+        tx = (self._submitted + 1).to_bytes(8, "big")
+        self.changes[tx] = seats
+        return self.submit(nodes)
+
+    def closes(self, payload: bytes) -> bool:
+        """Whether a block is the last of its epoch."""
+        return any(tx in self.changes for tx in transactions_of(payload))
+
+    def config_of(self, node: Node) -> Config:
+        """What follows from a node's own blocks: the set in force, the root of its epoch, the seed of its leaders."""
+        epoch, seats, root, seed = 1, self.seats, CHAIN, CHAIN
+        for block in node.disk.blocks:
+            for tx in transactions_of(block.payload):
+                seats = self.changes.get(tx, seats)
+            if self.closes(block.payload):
+                epoch, root, seed = epoch + 1, block.ref.digest, root
+        if epoch == 1:
+            validators = self.validators
+        else:
+            validators = seated_validators(seats, epoch)
+            self.checks.entered(epoch, validators.quorum, (len(validators) - 1) // 3)
+        me = validators.index_of(node.name)
+        signer = None if me is None else (self.signers[me] if epoch == 1 else FakeSigner(seats[node.name]))
+        return self._config(validators, me, signer, root, seed)
 
     @property
     def trace(self) -> str:
@@ -104,10 +155,14 @@ class Cluster:
 
     def post(self, sender: str, to: str | None, data: bytes) -> None:
         """Send to one or to all others, through the network's faults."""
-        for name in [to] if to is not None else [v.id for v in self.validators.validators if v.id != sender]:
+        for name in [to] if to is not None else self._others(sender):
             for delay in self.network.arrivals(sender, name, data):
                 self.note("send", f"{sender} {name} {hashlib.sha256(data).hexdigest()[:8]}")
                 self.after(delay, lambda name=name: self._arrive(sender, name, data))  # type: ignore[misc]
+
+    def _others(self, sender: str) -> list[str]:
+        names = dict.fromkeys([v.id for v in self.validators.validators] + [node.name for node in self.nodes])
+        return [name for name in names if name != sender]
 
     def _arrive(self, sender: str, name: str, data: bytes) -> None:
         if (sender, name) in self.network.cuts:
@@ -134,7 +189,7 @@ class Cluster:
                 return
             for peer in self.honest():
                 reachable = (peer.name, node.name) not in self.network.cuts and peer.alive and peer is not node
-                if reachable and peer.disk.blocks and peer.disk.blocks[-1].ref.view >= target.view:
+                if reachable and peer.has_reached(target):
                     self._copy_blocks(peer, node, target)
                     return
             self.after(500, attempt)
@@ -144,11 +199,13 @@ class Cluster:
     def _copy_blocks(self, peer: Node, node: Node, target: Certificate) -> None:
         from consensus.inputs import CaughtUp
 
-        for block in peer.disk.blocks[len(node.disk.blocks) :]:
-            if block.ref.view > target.view:
+        start = len(node.disk.blocks)
+        for epoch, block in list(zip(peer.disk.epochs, peer.disk.blocks, strict=True))[start:]:
+            if epoch != target.epoch or block.ref.view > target.view:
                 break
             node.commit(block, target)
-        node.give(CaughtUp(node.now, target))
+        last = node.disk.blocks[-1]
+        node.give(CaughtUp(node.now, target, last.ref.digest if self.closes(last.payload) else None))
 
     # --- whole-network actions ----------------------------------------------------------------------------------
 

@@ -17,32 +17,39 @@ class Checks:
 
     def __init__(self, quorum: int, faulty: int, root: bytes) -> None:
         self.quorum, self.faulty, self.root = quorum, faulty, root
-        self.votes: dict[tuple[str, int, str], Vote] = {}
-        self.certificates: dict[tuple[int, str], Certificate] = {}
+        self.epoch = 1
+        """The highest epoch that somebody entered."""
+        self.votes: dict[tuple[str, int, int, str], Vote] = {}
+        self.certificates: dict[tuple[int, int, str], Certificate] = {}
         self.chain: list[bytes] = []
         self.parents: dict[bytes, bytes] = {}
 
     def sent_vote(self, node: str, vote: Vote) -> None:
         """Uniqueness of what an honest key signed, ever."""
-        key = (node, vote.view, vote.kind)
+        key = (node, vote.epoch, vote.view, vote.kind)
         assert self.votes.setdefault(key, vote) == vote, f"{node} voted {vote.kind} twice in view {vote.view}"
         other = {"nullify": "finalize", "finalize": "nullify"}.get(vote.kind)
-        assert (node, vote.view, other) not in self.votes, f"{node} nullified and finalized view {vote.view}"
+        assert (node, vote.epoch, vote.view, other) not in self.votes, f"{node} nullified and finalized view {vote.view}"
 
     def saw_certificate(self, certificate: Certificate, honest: "list[Node]") -> None:
         """One block a view, no nullification of a finalized view, and bytes of notarized blocks on enough disks."""
-        key = (certificate.view, certificate.kind)
+        key = (certificate.epoch, certificate.view, certificate.kind)
         known = self.certificates.get(key)
         if known is not None:
-            assert known.subject == certificate.subject, f"two {certificate.kind} certificates in view {key[0]}"
+            assert known.subject == certificate.subject, f"two {certificate.kind} certificates in view {key[1]}"
             return
         self.certificates[key] = certificate
         other = {"nullify": "finalize", "finalize": "nullify"}.get(certificate.kind)
-        assert (certificate.view, other) not in self.certificates, f"view {key[0]} nullified and finalized"
-        if certificate.kind == "notarize":
+        assert (*key[:2], other) not in self.certificates, f"view {key[1]} nullified and finalized"
+        if certificate.kind == "notarize" and certificate.epoch == self.epoch:
             digest = bytes.fromhex(certificate.digest or "")
             holders = sum(node.disk.holds(digest) for node in honest)
-            assert holders >= self.quorum - self.faulty, f"bytes of view {key[0]} on {holders} honest disks"
+            assert holders >= self.quorum - self.faulty, f"bytes of view {key[1]} on {holders} honest disks"
+
+    def entered(self, epoch: int, quorum: int, faulty: int) -> None:
+        """Somebody begins an epoch; older journals may be gone from now on."""
+        if epoch > self.epoch:
+            self.epoch, self.quorum, self.faulty = epoch, quorum, faulty
 
     def delivered(self, node: "Node", block: Block, parent: bytes) -> None:
         """Agreement, prefix, no gap, no repetition."""

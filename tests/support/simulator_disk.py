@@ -31,6 +31,8 @@ class Disk:
     blocks: list[Block] = field(default_factory=list)
     certificates: list[Certificate] = field(default_factory=list)
     """The finalization stored with each block."""
+    epochs: list[int] = field(default_factory=list)
+    """The epoch of each block."""
     durable: set[bytes] = field(default_factory=set)
     """Digests whose bytes are in the journal."""
 
@@ -67,10 +69,11 @@ class Disk:
     def append(self, block: Block, certificate: Certificate) -> None:
         """One block, its ref and the certificate that covers it, in one transaction."""
         self.blocks.append(block)
+        self.epochs.append(certificate.epoch)
         self.certificates.append(certificate)
 
     def floor(self, root: bytes) -> Floor:
-        if not self.blocks:
+        if not self.blocks or self.blocks[-1].ref.digest == root:
             return Floor(Ref(0, root), None)
         return Floor(self.blocks[-1].ref, self.certificates[-1])
 

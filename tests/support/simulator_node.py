@@ -14,6 +14,7 @@ from consensus.effects import (
     Block,
     Deliver,
     Effect,
+    EpochClosed,
     Evidence,
     Halt,
     Persist,
@@ -22,11 +23,14 @@ from consensus.effects import (
     Rewrite,
     Send,
     Serve,
+    ServeClosing,
     SetTimer,
 )
-from consensus.inputs import Built, Input, Message, PayloadExpected, Start, TimerFired, Verified
-from consensus.messages import Certified, Proposal, VoteCast, decode_message, encode_payload
+from consensus.epochs import Epochs
+from consensus.inputs import Built, Input, Message, NextEpoch, PayloadExpected, Start, TimerFired, Verified
+from consensus.messages import Certified, Proposal, VoteCast, decode_message, encode_message, encode_payload
 from consensus.types import Config, Ref, Verdict
+from ledger.certificates import Certificate
 from ledger.crypto.hashing import tagged_hash
 from tests.support.simulator_disk import Disk
 
@@ -59,7 +63,7 @@ class Node:
     def __init__(self, cluster: "Cluster", config: Config, name: str, offset: int) -> None:
         self.cluster, self.config, self.name, self.offset = cluster, config, name, offset
         self.disk = Disk(tagged_hash("salt", name.encode())[:16])
-        self.core: Core | None = None
+        self.epochs: Epochs | None = None
         self.life = 0
         self.halted: Halt | None = None
         self.evidence: list[Evidence] = []
@@ -67,7 +71,7 @@ class Node:
         self.crash_hook: Callable[[Effect], bool] = lambda effect: False
         self.treason: Callable[[Node, str | None, bytes], list[tuple[str | None, bytes]]] | None = None
         """What a traitor sends instead of what its core says."""
-        self.build_ms, self.verify_ms = 2, 2
+        self.build_ms, self.verify_ms, self.switch_ms = 2, 2, 0
         self.verdict: Callable[[RequestVerify], Verified | None] = lambda request: None
         self.payloads: dict[bytes, bytes] = {}
         self.mempool: list[bytes] = []
@@ -75,8 +79,13 @@ class Node:
         self.wakes = 0
 
     @property
+    def core(self) -> Core | None:
+        """The core of the newest epoch."""
+        return None if self.epochs is None else self.epochs._core
+
+    @property
     def alive(self) -> bool:
-        return self.core is not None
+        return self.epochs is not None
 
     @property
     def now(self) -> int:
@@ -84,26 +93,30 @@ class Node:
 
     def start(self) -> None:
         """A process begins: everything but the disk is new."""
-        if self.core is not None:
+        if self.epochs is not None:
             return
         journal = self.disk.load()
         self.life += 1
-        self.core = Core(self.config)
+        self.config = self.cluster.config_of(self)
+        self.epochs = Epochs(self.config)
         self.awaiting = None
         self.payloads = {block.ref.digest: block.payload for block in self.disk.blocks}
         floor = self.disk.floor(self.config.root)
-        self.give(Start(self.now, journal.records, floor, self.disk.load_guard(), self.life))
+        if self.config.me is None:
+            self.give(Start(self.now, (), floor, None, self.life))
+        else:
+            self.give(Start(self.now, journal.records, floor, self.disk.load_guard(), self.life))
 
     def crash(self) -> None:
         """The process is gone; only the disk stays."""
-        self.core = None
+        self.epochs = None
         self.cluster.note("crash", self.name)
 
     def give(self, event: Input) -> None:
         """One input, then all its effects in order."""
-        if self.core is None or self.halted is not None:
+        if self.epochs is None or self.halted is not None:
             return
-        for effect in self.core.step(event):
+        for effect in self.epochs.step(event):
             if self.crash_hook(effect):
                 if isinstance(effect, Persist):
                     self.disk.tear(effect.records, self.cluster.chance.random())
@@ -112,11 +125,11 @@ class Node:
             self.perform(effect)
 
     def later(self, delay: int, make: Callable[[], Input]) -> None:
-        """Give an input after a while, if this process still lives then."""
-        life = self.life
+        """Give an input after a while, if this process still lives then, in the same epoch."""
+        life, epoch = self.life, self.config.epoch
 
         def fire() -> None:
-            if self.life == life and self.alive:
+            if self.life == life and self.alive and self.config.epoch == epoch:
                 self.give(make())
 
         self.cluster.at(self.cluster.now + delay, fire)
@@ -147,13 +160,19 @@ class Node:
                 self.answer_expected()
             case RequestBuild(view, parent):
                 payload = self._build(view, parent)
-                self.later(self.build_ms, lambda: Built(self.now, view, digest_of(payload), payload))
+                self.later(self.build_ms, lambda: self._built(view, payload))
             case RequestVerify():
                 answer = self.verdict(effect) or self._judge(effect)
                 self.later(self.verify_ms, lambda: answer)
             case Deliver(blocks, certificate):
                 for block in blocks:
                     self.commit(block, certificate)
+            case ServeClosing(to, epoch):
+                closing = [one for one in self.disk.certificates if one.epoch == epoch][-1]
+                self.cluster.post(self.name, to, encode_message(Certified(closing)))
+            case EpochClosed(boundary):
+                assert self.disk.blocks[-1].ref.digest == boundary
+                self.later(self.switch_ms, self._next_epoch)
             case Behind(certificate):
                 self.cluster.sync(self, certificate)
             case Evidence():
@@ -164,6 +183,14 @@ class Node:
                 self.halted = effect
                 self.cluster.note("halt", f"{self.name} {effect.code}")
 
+    def _built(self, view: int, payload: bytes) -> Built:
+        return Built(self.now, view, digest_of(payload), payload, self.cluster.closes(payload))
+
+    def _next_epoch(self) -> NextEpoch:
+        self.config = self.cluster.config_of(self)
+        self.awaiting = None
+        return NextEpoch(self.now, self.config, self.disk.load_guard() if self.config.me is not None else None)
+
     def commit(self, block: Block, certificate: object) -> None:
         self.cluster.checks.delivered(self, block, block.payload[:32])
         self.disk.append(block, certificate)  # type: ignore[arg-type]
@@ -171,6 +198,13 @@ class Node:
         done = set(transactions_of(block.payload))
         self.mempool = [tx for tx in self.mempool if tx not in done]
         self.cluster.note("final", f"{self.name} {block.ref.view} {block.ref.digest.hex()[:8]}")
+
+    def has_reached(self, target: Certificate) -> bool:
+        """Whether the store holds what this finalization covers."""
+        if not self.disk.blocks:
+            return False
+        place = (self.disk.epochs[-1], self.disk.blocks[-1].ref.view)
+        return place >= (target.epoch, target.view) or self.config.epoch > target.epoch
 
     def receive_transaction(self, tx: bytes) -> None:
         if self.alive and tx not in self.mempool and tx not in self.final_transactions():
@@ -204,8 +238,9 @@ class Node:
         assert known, "asked to execute on a parent that was never executed here"
         if good:
             self.payloads[request.digest] = request.payload
+        closes = good and self.cluster.closes(request.payload)
         verdict = Verdict.VALID if good else Verdict.INVALID
-        return Verified(self.now, request.view, request.digest, verdict, detail="" if good else "parent")
+        return Verified(self.now, request.view, request.digest, verdict, 0, "" if good else "parent", closes)
 
     def _wake(self, wake: int, life: int) -> None:
         if wake == self.wakes and life == self.life:
