@@ -109,4 +109,6 @@ class NextEpoch:
     guard: Position | None = None
 
 
-Input: TypeAlias = Start | TimerFired | Message | PayloadExpected | Built | BuildFailed | Verified | CaughtUp | NextEpoch
+Input: TypeAlias = (
+    Start | TimerFired | Message | PayloadExpected | Built | BuildFailed | Verified | CaughtUp | NextEpoch
+)

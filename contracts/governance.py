@@ -201,7 +201,12 @@ class _Plan:
         name, member = change.participant, self._member(change.participant)
         known = self._key(ed25519.key_id(bytes.fromhex(change.signing_key)))
         following = self.operation.block.height + 1
-        if known is None or known.participant != name or not known.is_active(following) or known.until_height is not None:
+        if (
+            known is None
+            or known.participant != name
+            or not known.is_active(following)
+            or known.until_height is not None
+        ):
             raise Refusal("KEY_UNFIT", f"{name} has no such key without an end", name)
         public_key = change.finality_key.public_key
         holder = self._finality_holder(public_key)

@@ -121,7 +121,7 @@ class ProposalState(State, frozen=True):
 
 
 class FreezeState(State, frozen=True):
-    """`freeze/<participant>`: who asked for it in this epoch, and since when nothing it signs counts (None: it does)."""
+    """`freeze/<participant>`: who asked for it in `epoch`, and from when on nothing it signs counts, if ever."""
 
     FAMILY: ClassVar[str] = "freeze"
     epoch: int

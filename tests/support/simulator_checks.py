@@ -29,7 +29,9 @@ class Checks:
         key = (node, vote.epoch, vote.view, vote.kind)
         assert self.votes.setdefault(key, vote) == vote, f"{node} voted {vote.kind} twice in view {vote.view}"
         other = {"nullify": "finalize", "finalize": "nullify"}.get(vote.kind)
-        assert (node, vote.epoch, vote.view, other) not in self.votes, f"{node} nullified and finalized view {vote.view}"
+        assert (node, vote.epoch, vote.view, other) not in self.votes, (
+            f"{node} nullified and finalized view {vote.view}"
+        )
 
     def saw_certificate(self, certificate: Certificate, honest: "list[Node]") -> None:
         """One block a view, no nullification of a finalized view, and bytes of notarized blocks on enough disks."""

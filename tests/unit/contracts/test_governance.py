@@ -1,6 +1,5 @@
 """Who may change the set of validators, what a set must keep, and when it acts (rule R12; O1, O7, B11)."""
 
-import pytest
 from msgspec import structs
 
 from contracts.bodies import GovernancePropose, GovernanceVote, PolicyCommit, SeatGiven, SeatTaken, Thawed
