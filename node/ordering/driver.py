@@ -92,8 +92,8 @@ class Driver:
         self._committer = Committer(self._commit)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         outcomes = Outcomes(self.inbox.put, self._stop_voting, self._fail)
-        self._catch_up = CatchUp(wiring, self._commit, self.reports.blame, outcomes)
-        self.sync = self._catch_up.sync
+        self.catch_up = CatchUp(wiring, self._commit, self.reports.blame, outcomes)
+        self.sync = self.catch_up.sync
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -152,7 +152,7 @@ class Driver:
         for handle in (self._timer, self._build_timer):
             if handle is not None:
                 handle.cancel()
-        await self._catch_up.stop()
+        await self.catch_up.stop()
         self._disk.shutdown(wait=True)  # a record on its way to the disk still needs the open file
         if self.journal is not None:
             self.journal.close()
@@ -165,7 +165,7 @@ class Driver:
     @property
     def is_syncing(self) -> bool:
         """Whether blocks are being fetched from others' stores."""
-        return self._catch_up.is_syncing
+        return self.catch_up.is_syncing
 
     @property
     def is_voting(self) -> bool:
@@ -223,7 +223,7 @@ class Driver:
                 await self._deliver(effect)
             case Behind(certificate):
                 await self._committer.drained()
-                self._catch_up.start(certificate)
+                self.catch_up.start(certificate)
             case EpochClosed():
                 await self._begin_epoch()
             case Evidence():
