@@ -14,8 +14,8 @@ from typing import Any, Final
 from contracts.bodies import PolicyCommit, PolicyCommitment
 from contracts.case import read_case
 from contracts.commitments import commit
+from contracts.errors import InputError
 from contracts.identifiers import derive_product_hash, derive_tables_hash
-from contracts.inputs import InputError
 from contracts.product import read_product
 from contracts.states import read_account, read_policy, read_program
 from ledger.crypto import ed25519

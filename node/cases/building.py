@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.case import Case, read_case
-from contracts.inputs import InputError
+from contracts.errors import InputError
 from node.cases.documents import (
     INVOICE_FIELDS,
     Document,
