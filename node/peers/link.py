@@ -7,6 +7,7 @@ it never raises out of `run`, never grows a queue without bound and never delays
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -118,7 +119,8 @@ class Link:
         except (TimeoutError, OSError, aiohttp.ClientError):
             pass
         finally:
-            self._abort()
+            with suppress(AttributeError):  # CPython before 3.11.5: a TLS transport closed twice has no protocol left
+                self._abort()
 
     def end(self, reason: str) -> None:
         """Ask the link to end. Returns at once."""
