@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final
 
 from contracts.bodies import PublishedRecord, RecordPublish
+from contracts.cases.documents import DATA_CLASSES, Document, encode_record
 from contracts.commitments import commit_document
 from contracts.errors import InputError
 from contracts.identifiers import derive_record_id
@@ -19,7 +20,6 @@ from ledger.errors import DecodeError
 from node.agents.agent import Agent, Step, done, wait
 from node.agents.mail import grantees_for, post, read_parcels, seal_parcel
 from node.agents.messages import VerdictMessage
-from node.cases.documents import DATA_CLASSES, Document, encode_record
 from node.errors import NodeError
 from node.vault import StoredParcel
 from node.vault.worklist import WorkItem

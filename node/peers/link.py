@@ -15,6 +15,7 @@ import aiohttp
 import structlog
 from aiohttp import WSMsgType, web
 
+from contracts.errors import ContractError
 from ledger.errors import LedgerError
 from node.errors import NodeError
 from node.peers.errors import REFUSALS, PeerError
@@ -220,7 +221,7 @@ class Link:
             return
         try:
             receiver(self.peer, frame.payload)
-        except (LedgerError, NodeError) as error:  # the peer's bytes were not what they must be
+        except (LedgerError, ContractError, NodeError) as error:  # the peer's bytes were not what they must be
             self._services.count("bad_messages")
             self._services.log.warning("peer_bad_message", peer=self.peer, lane=frame.lane.name, code=error.code)
 
@@ -244,7 +245,7 @@ class Link:
             payload = await handler(self.peer, frame.payload)
             self._check_size(len(payload))
             return encode_answer(frame.request_id, payload)
-        except (LedgerError, NodeError) as error:
+        except (LedgerError, ContractError, NodeError) as error:
             return encode_refusal(frame.request_id, error.code if is_code(error.code) else "failed")
         except Exception as error:  # our own fault: the peer gets an answer, the log says where, the link lives
             self._services.log.exception("peer_handler_failed", method=frame.name, error=type(error).__name__)
