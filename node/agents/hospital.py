@@ -29,7 +29,7 @@ MAX_DOCUMENTS: Final = 100
 
 
 class PublicationRefused(NodeError):
-    """The documents cannot be published: `consent_unknown`, `not_listed`, `record_type`, `document`, `too_many`,
+    """The documents cannot be published: `CONSENT_MISSING`, `not_listed`, `record_type`, `document`, `too_many`,
     `rejected`."""
 
 
@@ -142,7 +142,7 @@ class HospitalAgent(Agent):
     def _require_consent(self, consent_id: str) -> ConsentState:
         consent = read_consent(self.ports.ledger.final.read, consent_id)
         if consent is None:
-            raise PublicationRefused("consent_unknown", f"no consent {consent_id} on this ledger")
+            raise PublicationRefused("CONSENT_MISSING", f"no consent {consent_id} on this ledger")
         if self.ports.me not in consent.hospitals:
             raise PublicationRefused("not_listed", "the consent does not name this hospital")
         return consent
