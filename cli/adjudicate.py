@@ -13,7 +13,7 @@ import msgspec
 
 from cli.documents import Answer, answer_file, answer_lines
 from contracts.case import decode_case, encode_case
-from contracts.inputs import InputError
+from contracts.errors import InputError
 from contracts.machine.errors import MachineError, MachineLimit, ProgramFailed
 from node.machine.programs import standard_program
 from node.machine.runner import MachineRunner

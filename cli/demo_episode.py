@@ -218,8 +218,8 @@ class _Stay:
         try:
             answer = self._hospital.publish(self._wallet.consent_id, documents, wait_s=FINAL_S)
         except CliError as error:
-            if error.code == "consent_unknown":
-                raise Refused("CONSENT_MISSING") from None
+            if error.code == "CONSENT_MISSING":
+                raise Refused(error.code) from None
             raise
         require_ok(answer)
         self._records.extend(answer["record_ids"])

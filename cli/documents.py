@@ -15,7 +15,8 @@ from typing import Any, BinaryIO, Final, TypeAlias
 import click
 import msgspec
 
-from contracts.inputs import MAX_DOCUMENT_BYTES, InputError
+from contracts.errors import InputError
+from contracts.inputs import MAX_DOCUMENT_BYTES
 
 Answer: TypeAlias = Callable[[bytes], Any]
 

@@ -13,7 +13,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from contracts.inputs import InputError, decode_document, pointer
+from contracts.errors import InputError, pointer
+from contracts.inputs import decode_document
 from contracts.product import RELATIONS, read_amount, read_days, read_level, read_product
 from contracts.schema import (
     Field,

@@ -26,7 +26,7 @@ def commit(kind: OpeningKind, opening: Mapping[str, Any]) -> str:
     """Commitment to `opening`, which must hold a `salt` of 64 hexadecimal digits. Raises InputError `salt`."""
     salt = opening.get("salt")
     if not isinstance(salt, str) or len(salt) != SALT_HEX:
-        raise InputError("salt", f"an opening of kind {kind} needs a salt of 32 bytes in hex", "/salt")
+        raise InputError("salt", "/salt", f"an opening of kind {kind} needs a salt of 32 bytes in hex")
     return tagged_hex("commit-" + kind, encode(dict(opening)))
 
 
@@ -43,7 +43,7 @@ def field_leaf(name: str, salt: str, value: Any) -> bytes:
 def document_leaves(document: Mapping[str, Any], secret: str) -> list[tuple[str, bytes]]:
     """(field name, leaf hash) ascending by name. Raises InputError `too_large` beyond MAX_FIELDS."""
     if len(document) > MAX_FIELDS:
-        raise InputError("too_large", f"{len(document)} fields, at most {MAX_FIELDS}")
+        raise InputError("too_large", "", f"{len(document)} fields, at most {MAX_FIELDS}")
     return [(name, field_leaf(name, field_salt(secret, name), document[name])) for name in sorted(document)]
 
 

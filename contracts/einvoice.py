@@ -18,7 +18,7 @@ from contracts.einvoice_rules import (
     is_medical,
     is_red,
 )
-from contracts.inputs import InputError
+from contracts.errors import InputError
 
 TYPES: Final = ("outpatient", "inpatient", "vat")
 KINDS: Final = ("blue", "red")

@@ -20,11 +20,27 @@ class ContractError(Exception):
 
 
 class InputError(ContractError):
-    """An input document is wrong at `path` (a JSON Pointer, RFC 6901)."""
+    """A document that cannot be used. `path` is a JSON Pointer (RFC 6901) into it, "" for the whole document."""
 
-    def __init__(self, code: str, detail: str, path: str = "") -> None:
+    def __init__(self, code: str, path: str, detail: str) -> None:
         super().__init__(code, detail)
         self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.code} at {self.path or 'the whole document'}: {self.detail}"
+
+    def under(self, step: str | int) -> "InputError":
+        """The same fault, seen from the object or list that holds the faulty value at `step`."""
+        return InputError(self.code, pointer("", step) + self.path, self.detail)
+
+    def as_dict(self) -> dict[str, str]:
+        """The error object of the interface: code, detail, path."""
+        return {"code": self.code, "detail": self.detail, "path": self.path}
+
+
+def pointer(path: str, key: str | int) -> str:
+    """`path` extended by one step, escaped as RFC 6901 section 3 asks."""
+    return f"{path}/{key}" if isinstance(key, int) else f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
 
 
 class Refusal(ContractError):

@@ -8,6 +8,8 @@ ERROR_CODES and a JSON Pointer (RFC 6901), and the text of the error repeats no 
 import json
 from typing import Any, Final, Never
 
+from contracts.errors import InputError, pointer
+
 ERROR_CODES: Final = frozenset(
     {
         "json",
@@ -25,30 +27,6 @@ MAX_DOCUMENT_BYTES: Final = 4 * 2**20
 """One case or invoice. The largest real list, 5,000 items of 400 bytes, is half of it."""
 MAX_DEPTH: Final = 64
 """Nesting of arrays and objects. A case needs nine; the rest is room for fields that are ignored."""
-
-
-class InputError(Exception):
-    """A document that cannot be used. `path` is a JSON Pointer into it, "" for the whole document."""
-
-    def __init__(self, code: str, path: str, detail: str) -> None:
-        assert code in ERROR_CODES, code
-        super().__init__(f"{code} at {path or 'the whole document'}: {detail}")
-        self.code = code
-        self.path = path
-        self.detail = detail
-
-    def under(self, step: str | int) -> "InputError":
-        """The same fault, seen from the object or list that holds the faulty value at `step`."""
-        return InputError(self.code, pointer("", step) + self.path, self.detail)
-
-    def as_dict(self) -> dict[str, str]:
-        """The error object of the interface: code, detail, path."""
-        return {"code": self.code, "detail": self.detail, "path": self.path}
-
-
-def pointer(path: str, key: str | int) -> str:
-    """`path` extended by one step, escaped as RFC 6901 section 3 asks."""
-    return f"{path}/{key}" if isinstance(key, int) else f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
 
 
 def decode_document(data: bytes | str, *, limit: int = MAX_DOCUMENT_BYTES) -> Any:

@@ -7,7 +7,7 @@ program may look at, and a benefit code has one type, and one deductible type, i
 
 from typing import Any, Final
 
-from contracts.inputs import InputError, pointer
+from contracts.errors import InputError, pointer
 from contracts.schema import (
     MAX_INTEGER,
     Field,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from contracts.calendar import is_date
-from contracts.inputs import InputError
+from contracts.errors import InputError
 
 Reader: TypeAlias = Callable[[Any], Any]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import to_builtins
 
+from contracts.cases.evidence import date_of
 from contracts.states import read_participant
 from ledger.crypto.keys import read_secret_file, write_secret_file
 from node.agents.bank import DemoBank
@@ -22,7 +23,6 @@ from node.agents.ports import Ports
 from node.agents.programs import Programs
 from node.audit.build import build_dossier
 from node.audit.dossier import encode_dossier
-from node.cases.evidence import date_of
 from node.identity import KEYS
 from node.proofs import ChainSource, LogIndex
 from node.runtime import Node

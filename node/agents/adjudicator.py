@@ -1,8 +1,8 @@
 """The co-adjudicator's agent (a TPA, a commission, an auditor): opens everything, runs again, signs or refuses.
 
-Knows what a signature attests (protocol rule 5); the checks themselves are `node.cases.checking`. Subjects are claim
-ids. Must always hold: a statement is signed only after its own re-run, a refusal names its code, and an answer covers
-exactly the statements that were asked about.
+Knows what a signature attests (protocol rule 5); the checks themselves are `contracts.cases.checking`. Subjects are
+claim ids. Must always hold: a statement is signed only after its own re-run, a refusal names its code, and an answer
+covers exactly the statements that were asked about.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,10 @@ from typing import Any, ClassVar, Final
 
 import structlog
 
+from contracts.cases.checking import LedgerFacts, Mismatch, Package, check_delivery, check_inputs, check_outputs
+from contracts.cases.errors import CaseError
+from contracts.cases.packages import read_package
+from contracts.cases.rerun import rerun
 from contracts.commitments import commit
 from contracts.machine.errors import MachineError
 from contracts.receipts import Event
@@ -24,10 +28,6 @@ from node.agents.facts import NotYet, read_facts
 from node.agents.mail import post, read_parcels, seal_parcel
 from node.agents.messages import ClosingMessage
 from node.agents.paying import FINISHED, close_core_hash, net_of
-from node.cases.checking import LedgerFacts, Mismatch, Package, check_delivery, check_inputs, check_outputs
-from node.cases.errors import CaseError
-from node.cases.packages import read_package
-from node.cases.rerun import rerun
 from node.vault import StoredParcel
 from node.vault.worklist import WorkItem
 

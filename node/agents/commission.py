@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from contracts.bodies import EvidenceCompletion, RecordEndorse, RecordEndorsement
+from contracts.cases.documents import Document, Record, invoice_count, loss_of
+from contracts.cases.documents import read_record as open_record
+from contracts.cases.errors import CaseError
+from contracts.cases.evidence import date_of, find_faults, identity_message, issue_year, key_year_of, profile_of
+from contracts.cases.openings import open_pool
 from contracts.commitments import commit
 from contracts.errors import InputError
 from contracts.identifiers import derive_nullifier, derive_pool_id
@@ -21,11 +26,6 @@ from ledger.errors import DecodeError
 from ledger.transactions import decode_transaction
 from node.agents.agent import AGAIN, Agent, Step, done, wait
 from node.agents.mail import open_latest, post, seal_parcel
-from node.cases.documents import Document, Record, invoice_count, loss_of
-from node.cases.documents import read_record as open_record
-from node.cases.errors import CaseError
-from node.cases.evidence import date_of, find_faults, identity_message, issue_year, key_year_of, profile_of
-from node.cases.openings import open_pool
 from node.errors import NodeError
 from node.vault import StoredParcel
 from node.vault.worklist import WorkItem

@@ -10,6 +10,13 @@ from typing import Any, Final
 import structlog
 
 from contracts.bodies import ClaimAdjudicate
+from contracts.cases.building import build_case, check_currency, event_date_of
+from contracts.cases.checking import LedgerFacts, Package, PolicyPackage
+from contracts.cases.documents import pick_invoices
+from contracts.cases.errors import CaseError
+from contracts.cases.openings import STATEMENT_LIFETIME_MS, Outcome, StatementContext, build_statement
+from contracts.cases.outcomes import ClaimFacts, build_outcomes, read_adjudication, review_reasons
+from contracts.cases.packages import encode_package, read_package
 from contracts.commitments import commit
 from contracts.identifiers import derive_tables_hash
 from contracts.machine.errors import MachineError
@@ -25,13 +32,6 @@ from node.agents.mail import post, read_parcels, seal_parcel
 from node.agents.messages import SignaturesMessage
 from node.agents.ports import Ports
 from node.agents.submitting import Submitter
-from node.cases.building import build_case, check_currency, event_date_of
-from node.cases.checking import LedgerFacts, Package, PolicyPackage
-from node.cases.documents import pick_invoices
-from node.cases.errors import CaseError
-from node.cases.openings import STATEMENT_LIFETIME_MS, Outcome, StatementContext, build_statement
-from node.cases.outcomes import ClaimFacts, build_outcomes, read_adjudication, review_reasons
-from node.cases.packages import encode_package, read_package
 
 FRESH_MS: Final = 3_600_000
 """A statement with less validity left than this is made again rather than submitted."""

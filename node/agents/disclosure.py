@@ -6,6 +6,7 @@ put to the vote of the adjudicators; a stranger to the claim discloses nothing.
 
 from typing import Any
 
+from contracts.cases.checking import Package
 from contracts.identifiers import derive_payout_id
 from contracts.states import ClaimState, read_claim
 from node.agents.adjudicator import AdjudicatorAgent
@@ -13,7 +14,6 @@ from node.agents.insurer import InsurerAgent
 from node.agents.ports import Ports
 from node.audit.build import Material
 from node.audit.dossier import DisclosedRecord, PaymentOpening, PolicyOpening
-from node.cases.checking import Package
 
 
 class Discloser:

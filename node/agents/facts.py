@@ -1,5 +1,6 @@
 """What final state says about one claim, read in one place for the insurer and its co-adjudicators."""
 
+from contracts.cases.checking import LedgerFacts
 from contracts.identifiers import derive_pool_id
 from contracts.states import (
     ClaimState,
@@ -12,7 +13,6 @@ from contracts.states import (
     read_record,
 )
 from node.agents.ports import Ports
-from node.cases.checking import LedgerFacts
 from node.errors import NodeError
 
 

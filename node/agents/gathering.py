@@ -7,6 +7,10 @@ commitment is not the one on the ledger; what is missing is asked for, and named
 from dataclasses import dataclass
 from typing import Any, Final
 
+from contracts.cases.checking import LedgerFacts
+from contracts.cases.documents import Record, read_record
+from contracts.cases.errors import CaseError
+from contracts.cases.openings import Opening, check_pool
 from contracts.commitments import commit
 from contracts.errors import InputError
 from contracts.states import RecordState
@@ -15,10 +19,6 @@ from node.agents.mail import keepers_of, open_latest, read_parcels
 from node.agents.messages import PoolMessage
 from node.agents.policies import HeldPolicy, PolicyBook
 from node.agents.ports import Ports
-from node.cases.checking import LedgerFacts
-from node.cases.documents import Record, read_record
-from node.cases.errors import CaseError
-from node.cases.openings import Opening, check_pool
 from node.errors import NodeError
 
 PULL_AFTER_MS: Final = 2_000

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final
 
 from contracts.bodies import PublishedRecord, RecordPublish
+from contracts.cases.documents import DATA_CLASSES, Document, encode_record
 from contracts.commitments import commit_document
 from contracts.errors import InputError
 from contracts.identifiers import derive_record_id
@@ -19,7 +20,6 @@ from ledger.errors import DecodeError
 from node.agents.agent import Agent, Step, done, wait
 from node.agents.mail import grantees_for, post, read_parcels, seal_parcel
 from node.agents.messages import VerdictMessage
-from node.cases.documents import DATA_CLASSES, Document, encode_record
 from node.errors import NodeError
 from node.vault import StoredParcel
 from node.vault.worklist import WorkItem
@@ -29,7 +29,7 @@ MAX_DOCUMENTS: Final = 100
 
 
 class PublicationRefused(NodeError):
-    """The documents cannot be published: `consent_unknown`, `not_listed`, `record_type`, `document`, `too_many`,
+    """The documents cannot be published: `CONSENT_MISSING`, `not_listed`, `record_type`, `document`, `too_many`,
     `rejected`."""
 
 
@@ -142,7 +142,7 @@ class HospitalAgent(Agent):
     def _require_consent(self, consent_id: str) -> ConsentState:
         consent = read_consent(self.ports.ledger.final.read, consent_id)
         if consent is None:
-            raise PublicationRefused("consent_unknown", f"no consent {consent_id} on this ledger")
+            raise PublicationRefused("CONSENT_MISSING", f"no consent {consent_id} on this ledger")
         if self.ports.me not in consent.hospitals:
             raise PublicationRefused("not_listed", "the consent does not name this hospital")
         return consent

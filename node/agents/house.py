@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import structlog
 
+from contracts.errors import ContractError
 from ledger.errors import LedgerError
 from node.agents.adjudicator import AdjudicatorAgent
 from node.agents.agent import Agent
@@ -91,7 +92,7 @@ class House:
     async def _work_safely(self) -> int:
         try:
             return await self._work()
-        except (NodeError, LedgerError) as error:
+        except (NodeError, LedgerError, ContractError) as error:
             _log.error("agents.round_failed", code=error.code)
             return 0
 

@@ -8,6 +8,8 @@ endorsement.
 from typing import Any, Final
 
 from contracts.bodies import ClaimClose, PayoutOrder, PayoutSettle
+from contracts.cases.checking import Package, PolicyPackage
+from contracts.cases.openings import Opening, end_to_end_id
 from contracts.commitments import commit
 from contracts.identifiers import derive_payout_id
 from contracts.states import ClaimState, ConsentState, PayoutState, read_consent, read_payout, read_policy
@@ -20,8 +22,6 @@ from node.agents.messages import ClosureMessage
 from node.agents.policies import PolicyBook
 from node.agents.ports import PaymentOrder, Ports
 from node.agents.submitting import Submitter
-from node.cases.checking import Package, PolicyPackage
-from node.cases.openings import Opening, end_to_end_id
 from node.errors import NodeError
 from node.vault import VaultError
 

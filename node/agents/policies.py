@@ -13,9 +13,12 @@ from typing import Any, Final
 
 from contracts.bodies import PolicyCommit, PolicyCommitment
 from contracts.case import read_case
+from contracts.cases.accounts import empty_use
+from contracts.cases.building import TERM_FIELDS, PolicyInput
+from contracts.cases.openings import Opening, open_account
 from contracts.commitments import commit
+from contracts.errors import InputError
 from contracts.identifiers import derive_product_hash, derive_tables_hash
-from contracts.inputs import InputError
 from contracts.product import read_product
 from contracts.states import read_account, read_policy, read_program
 from ledger.crypto import ed25519
@@ -23,9 +26,6 @@ from ledger.crypto.hashing import tagged_hash
 from ledger.encoding import encode
 from node.agents.ports import Ports
 from node.agents.submitting import Submitter
-from node.cases.accounts import empty_use
-from node.cases.building import TERM_FIELDS, PolicyInput
-from node.cases.openings import Opening, open_account
 from node.errors import NodeError
 from node.vault import VaultError
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from contracts.case import Case
+from contracts.cases.openings import Opening
 from contracts.execution import ChainState
 from ledger.crypto.keys import KeyPair
-from node.cases.openings import Opening
 from node.outcomes import FinalBlock, TransactionOutcome
 from node.vault import Vault
 from node.vault.delivery import Delivery

@@ -11,6 +11,12 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from contracts.case import Case, encode_case
+from contracts.cases.accounts import advance_account
+from contracts.cases.building import build_case
+from contracts.cases.checking import LedgerFacts, Package, PolicyPackage, check_inputs, check_outputs
+from contracts.cases.documents import Record
+from contracts.cases.openings import end_to_end_id
+from contracts.cases.outcomes import Adjudication, read_adjudication
 from contracts.commitments import OpeningKind, commit
 from contracts.errors import ContractError
 from contracts.execution import ChainState
@@ -36,13 +42,6 @@ from node.audit.dossier import Dossier, PaymentOpening
 from node.audit.history import History
 from node.audit.replay_claim import Replayed
 from node.audit.report import TITLES, AuditFailure, Check
-from node.cases.accounts import advance_account
-from node.cases.building import build_case
-from node.cases.checking import LedgerFacts, Package, PolicyPackage, check_inputs, check_outputs
-from node.cases.documents import Record
-from node.cases.openings import end_to_end_id
-from node.cases.outcomes import Adjudication, read_adjudication
-from node.errors import NodeError
 
 ProgramRunner: TypeAlias = Callable[[str, str], tuple[str, str]]
 """(contract hash, case text) -> (result text, explanation text). Raises MachineError or KeyError."""
@@ -84,7 +83,7 @@ def _reader(values: dict[str, Versioned], start: ChainState) -> Reader:
 def _guard(number: int, step: Callable[[], Any]) -> Any:
     try:
         return step()
-    except (LedgerError, ContractError, NodeError) as error:
+    except (LedgerError, ContractError) as error:
         raise AuditFailure(number, error.code, error.detail) from None
 
 

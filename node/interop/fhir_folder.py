@@ -15,6 +15,7 @@ Rules that are written down because sources differ:
 * The payer is the focal coverage's display, else its reference. `no_insurance` (also `self-pay`, `none`) is no payer.
 * Diagnoses are the reasons of the Encounter, the diagnoses of Encounter and Claims, and the Conditions that name it;
   without any, the type of the Encounter (what it was for).
+* Where an Encounter has no Claim, an ExplanationOfBenefit stands for the bill itself, with its submitted total.
 * What a public payer covered is the ExplanationOfBenefit's payment amount for that Claim.
 """
 
@@ -169,13 +170,12 @@ class _Index:
 
     def __init__(self, resources: dict[str, dict[str, dict[str, Any]]]) -> None:
         self._resources = resources
-        self._claims = _group(resources["Claim"], _claim_encounters)
+        explained = _group(_claims_of_explanations(resources), _claim_encounters)
+        self._claims = explained | _group(resources["Claim"], _claim_encounters)
         self._conditions = _group(resources["Condition"], lambda item: [_reference(item.get("encounter"))])
         self._procedures = _group(resources["Procedure"], lambda item: [_reference(item.get("encounter"))])
         self._explanations = {
-            _reference(item.get("claim")): item
-            for item in resources["ExplanationOfBenefit"].values()
-            if item.get("claim")
+            _explained_bill(item, resources): item for item in resources["ExplanationOfBenefit"].values()
         }
 
     def stay(self, encounter: dict[str, Any]) -> Stay:
@@ -247,6 +247,23 @@ class _Index:
             payer=_payer(claim),
             lines=tuple((code, amount or 0) for code, amount in lines),
         )
+
+
+def _explained_bill(explanation: dict[str, Any], resources: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """The Claim that an ExplanationOfBenefit belongs to, or itself where the source has no such Claim."""
+    claim = _reference(explanation.get("claim"))
+    return claim if claim in resources["Claim"] else str(explanation["id"])
+
+
+def _claims_of_explanations(resources: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """A source that explains bills without giving them: the explanation's submitted total stands for the bill."""
+    found = {}
+    for key, item in resources["ExplanationOfBenefit"].items():
+        if _explained_bill(item, resources) == key:
+            totals = _objects(item.get("total"))
+            submitted = [total for total in totals if "submitted" in _codes([total.get("category")])]
+            found[key] = {**item, "total": (submitted or totals or [{}])[0].get("amount")}
+    return found
 
 
 def _group(resources: dict[str, dict[str, Any]], keys: Any) -> dict[str, list[dict[str, Any]]]:

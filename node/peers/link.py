@@ -7,6 +7,7 @@ it never raises out of `run`, never grows a queue without bound and never delays
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -14,6 +15,7 @@ import aiohttp
 import structlog
 from aiohttp import WSMsgType, web
 
+from contracts.errors import ContractError
 from ledger.errors import LedgerError
 from node.errors import NodeError
 from node.peers.errors import REFUSALS, PeerError
@@ -118,7 +120,8 @@ class Link:
         except (TimeoutError, OSError, aiohttp.ClientError):
             pass
         finally:
-            self._abort()
+            with suppress(AttributeError):  # CPython before 3.11.5: a TLS transport closed twice has no protocol left
+                self._abort()
 
     def end(self, reason: str) -> None:
         """Ask the link to end. Returns at once."""
@@ -218,7 +221,7 @@ class Link:
             return
         try:
             receiver(self.peer, frame.payload)
-        except (LedgerError, NodeError) as error:  # the peer's bytes were not what they must be
+        except (LedgerError, ContractError, NodeError) as error:  # the peer's bytes were not what they must be
             self._services.count("bad_messages")
             self._services.log.warning("peer_bad_message", peer=self.peer, lane=frame.lane.name, code=error.code)
 
@@ -242,7 +245,7 @@ class Link:
             payload = await handler(self.peer, frame.payload)
             self._check_size(len(payload))
             return encode_answer(frame.request_id, payload)
-        except (LedgerError, NodeError) as error:
+        except (LedgerError, ContractError, NodeError) as error:
             return encode_refusal(frame.request_id, error.code if is_code(error.code) else "failed")
         except Exception as error:  # our own fault: the peer gets an answer, the log says where, the link lives
             self._services.log.exception("peer_handler_failed", method=frame.name, error=type(error).__name__)

@@ -9,6 +9,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from aiohttp import web
@@ -82,7 +83,8 @@ class Listener:
         self._server.pre_shutdown()
         await self._server.shutdown(CLOSE_TIMEOUT_S)
         for transport in list(self._open):
-            transport.abort()
+            with suppress(AttributeError):  # CPython before 3.11.5: a TLS transport closed twice has no protocol left
+                transport.abort()
 
     async def _accept(self, listening: socket.socket) -> None:
         limits = self._services.limits

@@ -6,7 +6,6 @@ beside, synced, renamed), and what is read is what its name says, or an error.
 
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from ledger.crypto.envelopes import Envelope, ciphertext_digest, decode_envelope, encode_envelope
@@ -58,16 +57,9 @@ class BlobStore:
             raise VaultError("damaged", f"ciphertext {digest} is not what its name says")
         return envelope
 
-    def has(self, digest: str) -> bool:
-        return self._path(digest).exists()
-
     def delete(self, digest: str) -> None:
         """Forget a ciphertext; absent is fine."""
         self._path(digest).unlink(missing_ok=True)
-
-    def digests(self) -> Iterator[str]:
-        """Every stored digest, in no particular order."""
-        return (path.name for path in self._root.glob("??/*") if not path.name.startswith("."))
 
     def _path(self, digest: str) -> Path:
         if len(digest) != 64 or not digest.isalnum():

@@ -130,12 +130,6 @@ class Outbox:
         wait = min(LONGEST_RETRY_MS, FIRST_RETRY_MS << min(item.attempts, 20))
         self._set(item, attempts=item.attempts + 1, due_ms=self._now_ms() + wait, code=code)
 
-    def hurry(self, recipient: str) -> None:
-        """The recipient is linked again: do not wait out the back-off."""
-        with self._db.transaction() as tx:
-            owed = sa.and_(db.outbox.c.recipient == recipient, db.outbox.c.state == "queued")
-            tx.execute(sa.update(db.outbox).where(owed).values(due_ms=0))
-
     def items(self, kind: str, subject: str) -> tuple[OutboxItem, ...]:
         """Every row about a subject, whatever its state."""
         query = sa.select(db.outbox).where(db.outbox.c.kind == kind, db.outbox.c.subject == subject)

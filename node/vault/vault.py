@@ -194,13 +194,6 @@ class Vault:
         with self._db.transaction() as tx:
             tx.execute(sa.delete(db.secrets).where(db.secrets.c.name == name))
 
-    def secret_names(self, prefix: str, *, after: str = "", limit: int = 1_000) -> tuple[str, ...]:
-        """Names that start with `prefix`, ascending, beginning behind `after`."""
-        column = db.secrets.c.name
-        query = sa.select(column).where(column >= prefix, column < prefix + "\x7f", column > after)
-        with self._db.transaction() as tx:
-            return tuple(tx.execute(query.order_by(column).limit(limit)).scalars())
-
     # --- inner workings
 
     def _check_key(self) -> None:

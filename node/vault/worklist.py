@@ -101,12 +101,6 @@ class Worklist:
             rows = tx.execute(_DUE, {"agent": agent, "now": self._now_ms(), "most": limit})
             return tuple(_work(row) for row in rows)
 
-    def next_due_ms(self, agent: str) -> int | None:
-        query = sa.select(sa.func.min(db.work.c.due_ms)).where(db.work.c.agent == agent, db.work.c.open)
-        with self._db.transaction() as tx:
-            due: int | None = tx.execute(query).scalar()
-        return due
-
     def put_off(self, item: WorkItem, code: str) -> None:
         """Not now. `code` says what is missing; an event wakes it before its time."""
         wait = min(LONGEST_RETRY_MS, FIRST_RETRY_MS << min(item.attempts, 20))

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import structs
 
 from contracts.case import Case, encode_case
+from contracts.cases.evidence import date_of
 from contracts.execution import ChainState
 from contracts.genesis import Genesis, Parameters
 from contracts.machine.evaluation import LoadedProgram, load_program
@@ -26,7 +27,6 @@ from node.agents.bank import DemoBank
 from node.agents.house import House
 from node.agents.ports import Ports
 from node.agents.programs import read_bundle
-from node.cases.evidence import date_of
 from node.machine.programs import standard_program
 from node.outcomes import FinalBlock, TransactionOutcome
 from node.peers.errors import PeerError

@@ -5,7 +5,7 @@ import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.calendar import day_number, is_date
+from contracts.calendar import date_after_epoch, day_number, is_date
 
 ORIGIN = datetime.date(1970, 1, 1).toordinal() - day_number("1970-01-01")
 
@@ -25,3 +25,10 @@ def test_is_date_knows_exactly_the_real_dates(year: int, month: int, day: int) -
         assert not is_date(text)
     else:
         assert is_date(text)
+
+
+@given(st.integers(0, 2_932_896))
+def test_date_after_epoch_is_the_inverse(days: int) -> None:
+    date = date_after_epoch(days)
+    assert date == datetime.date.fromordinal(datetime.date(1970, 1, 1).toordinal() + days).isoformat()
+    assert day_number(date) == day_number("1970-01-01") + days

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.case import MAX_CASE_BYTES, MAX_INVOICES, MAX_POLICIES, decode_case, encode_case, read_case
-from contracts.inputs import ERROR_CODES, MAX_DEPTH, InputError, decode_document
+from contracts.errors import InputError
+from contracts.inputs import ERROR_CODES, MAX_DEPTH, decode_document
 from contracts.schema import MAX_TEXT
 
 INVOICE: dict[str, Any] = {

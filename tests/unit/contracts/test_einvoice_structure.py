@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contracts.einvoice import validate
-from contracts.inputs import InputError
+from contracts.errors import InputError
 from tests.support.invoices import INPATIENT, OUTPATIENT, VAT, build_red, build_request
 
 ABSENT = object()

@@ -232,7 +232,7 @@ def test_a_consent_that_is_not_here_or_names_others_publishes_nothing(world: Wor
     async def story() -> None:
         hospital = world.houses["hospital"].hospital
         assert hospital is not None
-        with pytest.raises(PublicationRefused, match="consent_unknown"):
+        with pytest.raises(PublicationRefused, match="CONSENT_MISSING"):
             await hospital.publish_records("0" * 64, [admission()])
         wallet = await world.grant(await world.commit_policy())
         with pytest.raises(PublicationRefused, match="document"):

@@ -20,6 +20,8 @@ from node.errors import ConfigError
 from tests.support.api_node import MemoryNode, MemoryRoles, make_token
 from tests.support.network_builder import Network, make_hex
 
+ANSWER_S = 5.0
+"""An open stream would answer for ever."""
 SAMPLES = {
     "tx_id": make_hex("tx"),
     "claim_id": make_hex("claim"),
@@ -44,7 +46,8 @@ def call(api: Api, method: str, template: str, headers: dict[str, str]) -> httpx
         path = path.replace("{" + name + "}", value)
 
     async def send() -> httpx2.Response:
-        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=api.app), base_url="http://node") as client:
+        transport = httpx2.ASGITransport(app=api.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client, asyncio.timeout(ANSWER_S):
             return await client.request(method, path, headers=headers, content=b"" if method == "GET" else b"{}")
 
     return asyncio.run(send())

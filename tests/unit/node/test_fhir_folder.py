@@ -116,6 +116,27 @@ def test_public_payment_comes_from_the_explanation(tmp_path: Path) -> None:
     assert stay.bills[0].paid_public == 6013
 
 
+def test_an_explanation_stands_for_a_bill_that_the_source_does_not_hold(tmp_path: Path) -> None:
+    category = {"coding": [{"code": "submitted"}]}
+    explanation = {
+        "resourceType": "ExplanationOfBenefit",
+        "id": "x1",
+        "status": "active",
+        "use": "claim",
+        "type": {"coding": [{"code": "institutional"}]},
+        "claim": {"reference": "Claim/elsewhere"},
+        "insurance": [{"focal": True, "coverage": {"display": "private"}}],
+        "item": [{"encounter": [{"reference": "Encounter/e1"}]}],
+        "total": [
+            {"amount": {"value": 9, "currency": "EUR"}},
+            {"category": category, "amount": {"value": 7, "currency": "EUR"}},
+        ],
+    }
+    write(tmp_path, encounter(), explanation)
+    (stay,) = read_folder(tmp_path).stays
+    assert [(bill.claim_id, bill.total, bill.payer) for bill in stay.bills] == [("x1", 700, "private")]
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

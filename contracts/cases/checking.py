@@ -15,23 +15,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from contracts.cases.building import PolicyInput, event_date_of, expense_total
+from contracts.cases.documents import Record, currency_of, pick_invoices
+from contracts.cases.openings import Opening, check_pool, open_account, open_pool, open_result
+from contracts.cases.outcomes import Adjudication, review_reasons
 from contracts.commitments import commit
-from contracts.errors import InputError
+from contracts.errors import ContractError, InputError
 from contracts.identifiers import derive_pool_id, derive_product_hash, derive_tables_hash
 from contracts.statements import OutcomeStatement
 from contracts.states import AccountState, CaseState, ClaimState, ConsentState, PolicyState, PoolState, RecordState
 from ledger.errors import DecodeError
-from node.cases.building import PolicyInput, event_date_of, expense_total
-from node.cases.documents import Record, currency_of, pick_invoices
-from node.cases.openings import Opening, check_pool, open_account, open_pool, open_result
-from node.cases.outcomes import Adjudication, review_reasons
-from node.errors import NodeError
 
 MAX_VALIDITY_MS: Final = 10 * 86_400_000
 """A statement is signed for at most the decision clock's ten days."""
 
 
-class Mismatch(NodeError):
+class Mismatch(ContractError):
     """The package is not what the ledger, the documents or the program say: no signature."""
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.cases.evidence import key_year_of
+from contracts.cases.evidence import key_year_of
 
 
 @pytest.mark.parametrize(("issued", "key_year"), [(1930, 2020), (2019, 2020), (2020, 2020), (2022, 2022), (2031, 2031)])

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from contracts.case import Case
-from node.cases.accounts import Use, advance_account
-from node.cases.building import build_case
-from node.cases.checking import Package
-from node.cases.outcomes import Adjudication, read_adjudication
+from contracts.cases.accounts import Use, advance_account
+from contracts.cases.building import build_case
+from contracts.cases.checking import Package
+from contracts.cases.outcomes import Adjudication, read_adjudication
 
 Explain: TypeAlias = Callable[[Case], Awaitable[tuple[Any, list[Any]]]]
 """Runs the claim program: (output, trace)."""

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from contracts.cases.checking import Mismatch, Package, PolicyPackage
+from contracts.cases.documents import Record
 from contracts.statements import OutcomeStatement
 from ledger.encoding import convert
 from ledger.errors import DecodeError
-from node.cases.checking import Mismatch, Package, PolicyPackage
-from node.cases.documents import Record
 
 
 class _RecordPart(Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from contracts.commitments import commit
-from contracts.identifiers import derive_tables_hash
-from node.agents.facts import read_facts
-from node.cases.checking import (
+from contracts.cases.checking import (
     LedgerFacts,
     Mismatch,
     Package,
@@ -21,7 +18,10 @@ from node.cases.checking import (
     check_inputs,
     check_outputs,
 )
-from node.cases.rerun import rerun
+from contracts.cases.rerun import rerun
+from contracts.commitments import commit
+from contracts.identifiers import derive_tables_hash
+from node.agents.facts import read_facts
 from tests.support.agent_world import LocalMachine, World, admission, charges, discharge, invoice
 
 OTHER = "ab" * 32

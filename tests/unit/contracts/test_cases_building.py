@@ -6,13 +6,11 @@ from typing import Any
 import pytest
 
 from contracts.case import Case, encode_case
-from contracts.machine.evaluation import LoadedProgram, load_program
-from ledger.encoding import decode
-from node.cases.accounts import advance_account, empty_use
-from node.cases.building import PolicyInput, build_case, event_date_of, expense_total
-from node.cases.documents import Record, invoice_count, loss_of, read_record
-from node.cases.errors import CaseError
-from node.cases.evidence import (
+from contracts.cases.accounts import advance_account, empty_use
+from contracts.cases.building import PolicyInput, build_case, event_date_of, expense_total
+from contracts.cases.documents import Record, invoice_count, loss_of, read_record
+from contracts.cases.errors import CaseError
+from contracts.cases.evidence import (
     FOREIGN_INVOICE,
     date_of,
     find_faults,
@@ -21,8 +19,10 @@ from node.cases.evidence import (
     issue_year,
     profile_of,
 )
-from node.cases.openings import end_to_end_id
-from node.cases.outcomes import ClaimFacts, build_outcomes, read_adjudication, review_reasons
+from contracts.cases.openings import end_to_end_id
+from contracts.cases.outcomes import ClaimFacts, build_outcomes, read_adjudication, review_reasons
+from contracts.machine.evaluation import LoadedProgram, load_program
+from ledger.encoding import decode
 from node.machine.programs import standard_program
 from tests.support.agent_world import admission, discharge, invoice, standard_policy, standard_product
 from tests.support.network_builder import make_hex

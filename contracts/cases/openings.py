@@ -19,11 +19,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from contracts.cases.errors import CaseError
 from contracts.commitments import commit
 from contracts.identifiers import derive_pool_id
 from contracts.statements import Delivery, OutcomeStatement
 from ledger.crypto.hashing import tagged_hash
-from node.cases.errors import CaseError
 
 Opening: TypeAlias = dict[str, Any]
 Salt: TypeAlias = Callable[[], str]

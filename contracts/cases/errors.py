@@ -5,8 +5,8 @@ another type), `CURRENCY_MISMATCH`, `PROGRAMS_DIFFER` (one claim under several p
 returned what is no result), `UNEXPLAINED` (the explanation does not add up to the result).
 """
 
-from node.errors import NodeError
+from contracts.errors import ContractError
 
 
-class CaseError(NodeError):
+class CaseError(ContractError):
     """No case can be built, or its result cannot be booked: a person has to look."""

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from contracts.cases.errors import CaseError
 from contracts.commitments import commit_document
 from ledger.encoding import encode
-from node.cases.errors import CaseError
 
 Document: TypeAlias = dict[str, Any]
 

@@ -20,30 +20,30 @@ V16 (an invoice endorsed before) is not judged here but by the ledger's nullifie
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from contracts.calendar import is_date
+from contracts.calendar import date_after_epoch, is_date
+from contracts.cases.documents import Document
 from contracts.einvoice import validate
 from contracts.identifiers import invoice_message
-from node.cases.documents import Document
 
 CN_EINVOICE: Final = "cn-einvoice"
 FOREIGN_INVOICE: Final = "foreign-invoice"
 HOSPITAL_RECORD: Final = "hospital-record"
 LEVELS: Final = ("0", "1", "2", "3")
 LEDGER_JUDGES: Final = "V16"
+DAY_MS: Final = 86_400_000
+MINUTE_MS: Final = 60_000
 MAX_NUMBER: Final = 128
 MAX_ISSUER: Final = 200
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _AMOUNTS: Final = ("pooled_fund_fen", "other_payment_fen", "self_funded_fen", "class_copay_fen", "disallowed_fen")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def date_of(time_ms: int, utc_offset_minutes: int) -> str:
     """The calendar date of block time in the region's zone: what V07 calls `as_of`."""
-    return (_EPOCH + timedelta(milliseconds=time_ms, minutes=utc_offset_minutes)).date().isoformat()
+    return date_after_epoch((time_ms + utc_offset_minutes * MINUTE_MS) // DAY_MS)
 
 
 def profile_of(record_type: str, document: Document) -> str:

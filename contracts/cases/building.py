@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.case import Case, read_case
-from contracts.inputs import InputError
-from node.cases.documents import (
+from contracts.cases.documents import (
     INVOICE_FIELDS,
     Document,
     Record,
@@ -21,7 +20,8 @@ from node.cases.documents import (
     pick_discharge,
     pick_invoices,
 )
-from node.cases.errors import CaseError
+from contracts.cases.errors import CaseError
+from contracts.errors import InputError
 
 EARLIER_PAYER: Final = "earlier-rank"
 TERM_FIELDS: Final = (

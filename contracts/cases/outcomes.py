@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.case import Case
-from node.cases.accounts import advance_account
-from node.cases.building import PolicyInput, expense_total
-from node.cases.errors import CaseError
-from node.cases.openings import Opening, Outcome, Salt, open_account, open_pool, open_result
+from contracts.cases.accounts import advance_account
+from contracts.cases.building import PolicyInput, expense_total
+from contracts.cases.errors import CaseError
+from contracts.cases.openings import Opening, Outcome, Salt, open_account, open_pool, open_result
 
 RESULT_FIELDS = frozenset({"policy_no", "benefits", "total_fen", "net_fen", "decision", "review", "review_reasons"})
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from contracts.case import Case
-from node.cases.errors import CaseError
+from contracts.cases.errors import CaseError
 
 Use: TypeAlias = dict[str, Any]
 Step: TypeAlias = Mapping[str, Any]

@@ -1,0 +1,113 @@
+"""The acceptance rules as a table: every kind of parcel between its right parties, mislabelled, and with a stranger."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from ledger.crypto.envelopes import seal
+from node.vault import Parcel
+from node.vault.acceptance import SENDER_ROLES, judge_parcel
+from node.vault.errors import ParcelRefused
+from node.vault.parcels import KINDS, envelope_subject
+from tests.support.agent_world import World, admission, discharge, envelope_pair, invoice
+
+STRANGER = {"insurer": "insurer-two", "hospital": "hospital-two", "commission": "commission-east", "tpa": "tpa-owned"}
+"""A participant of the same role that the consent does not name."""
+ROUTES = [
+    ("record", "hospital", "insurer"),
+    ("verdict", "commission", "hospital"),
+    ("pool", "commission", "insurer"),
+    ("payee", "tpa", "insurer"),
+    ("account", "insurer", "commission"),
+    ("adjudication", "insurer", "tpa"),
+    ("signatures", "tpa", "insurer"),
+    ("decision", "insurer", "hospital"),
+    ("settlement", "insurer", "commission"),
+    ("closing", "insurer", "tpa"),
+    ("closure", "tpa", "insurer"),
+]
+
+
+@dataclass(frozen=True)
+class Paid:
+    """A paid claim, and what each kind of parcel can be about in it."""
+
+    world: World
+    subjects: dict[str, str]
+    case_id: str
+    digest: str
+
+
+@pytest.fixture(scope="module")
+def paid(tmp_path_factory: pytest.TempPathFactory) -> Paid:
+    world = World(tmp_path_factory.mktemp("paid"))
+
+    async def story() -> Any:
+        wallet = await world.grant(await world.commit_policy())
+        await world.publish(wallet, admission())
+        await world.publish(wallet, discharge(), invoice())
+        return wallet
+
+    wallet = asyncio.run(story())
+    claim = world.claim(wallet)
+    vault = world.houses["hospital"].ports.vault
+    record = vault.parcels_of_case("record", wallet.case_id)[0]
+    by_claim = dict.fromkeys(
+        ("account", "adjudication", "signatures", "decision", "closing", "closure"), world.claim_id(wallet)
+    )
+    other = {"record": record.subject, "verdict": record.subject, "pool": wallet.case_id, "payee": wallet.consent_id}
+    return Paid(world, by_claim | other | {"settlement": claim.payouts[0]}, wallet.case_id, record.digest)
+
+
+def judge(paid: Paid, kind: Any, sender: str, receiver: str, **changes: Any) -> str:
+    subject = changes.get("subject", paid.subjects[kind])
+    keys = [envelope_pair(receiver).public]
+    envelope = seal(b"{}", network="test.claims", subject=envelope_subject(kind, subject), recipients=keys)
+    case_id = changes.get("case_id", None if kind == "payee" else paid.case_id)
+    state = paid.world.network.state
+    time_ms = changes.get("time_ms", state.time_ms)
+    return judge_parcel(state.read, time_ms, sender, receiver, Parcel(kind, subject, case_id, envelope), paid.digest)
+
+
+def code_of(*arguments: Any, **changes: Any) -> str:
+    with pytest.raises(ParcelRefused) as caught:
+        judge(*arguments, **changes)
+    return caught.value.code
+
+
+def test_every_kind_has_a_rule_and_a_route() -> None:
+    assert set(KINDS) == set(SENDER_ROLES) == {kind for kind, _, _ in ROUTES}
+
+
+@pytest.mark.parametrize(("kind", "sender", "receiver"), ROUTES)
+def test_the_right_parties_exchange_a_parcel(paid: Paid, kind: str, sender: str, receiver: str) -> None:
+    assert judge(paid, kind, sender, receiver) == "ready"
+    assert judge(paid, kind, sender, receiver, subject="ab" * 32) == "pending", "its block may be on the way"
+
+
+@pytest.mark.parametrize(("kind", "sender", "receiver"), ROUTES)
+def test_a_parcel_under_another_case_is_refused(paid: Paid, kind: str, sender: str, receiver: str) -> None:
+    assert code_of(paid, kind, sender, receiver, case_id="ab" * 32) == "subject"
+
+
+@pytest.mark.parametrize(("kind", "sender", "receiver"), ROUTES)
+def test_a_stranger_is_sent_nothing(paid: Paid, kind: str, sender: str, receiver: str) -> None:
+    assert code_of(paid, kind, sender, STRANGER[receiver]) == "no_party"
+
+
+@pytest.mark.parametrize(("kind", "sender", "receiver"), [route for route in ROUTES if route[0] != "payee"])
+def test_a_stranger_sends_nothing(paid: Paid, kind: str, sender: str, receiver: str) -> None:
+    assert code_of(paid, kind, STRANGER[sender], receiver) in ("no_party", "not_author")
+
+
+@pytest.mark.parametrize(("kind", "sender", "receiver"), ROUTES)
+def test_another_role_sends_nothing(paid: Paid, kind: str, sender: str, receiver: str) -> None:
+    assert code_of(paid, kind, "nobody", receiver) == "unknown_sender"
+    others = [name for name in STRANGER if name not in SENDER_ROLES[kind]]
+    assert {code_of(paid, kind, name, receiver) for name in others} <= {"role"}
+
+
+def test_after_the_consent_ended_no_record_moves(paid: Paid) -> None:
+    assert code_of(paid, "record", "hospital", "insurer", time_ms=2**52) == "consent"
