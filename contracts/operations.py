@@ -194,7 +194,7 @@ def is_frozen(block: BlockContext, participant: str) -> bool:
 
 
 def read_active_key(block: BlockContext, participant: str, key_id: str) -> bytes | None:
-    """The Ed25519 key if it is this participant's, active at the height of the block, and the participant not frozen; else
+    """The Ed25519 key if it is this participant's, active at the height of the block, and it is not frozen; else
     None."""
     found = block.read(KeyState, key_id)
     if found is None or found.participant != participant or not found.is_active(block.height):

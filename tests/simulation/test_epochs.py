@@ -162,7 +162,7 @@ def test_a_boundary_that_is_not_finalized_itself_becomes_final_under_a_tail() ->
 
 
 def finalize_of_boundary(cluster: Cluster, data: bytes) -> bool:
-    message, payload = decode_message(data, MAX_PAYLOAD)
+    message, _ = decode_message(data, MAX_PAYLOAD)
     if not isinstance(message, VoteCast) or message.vote.kind != "finalize" or message.vote.epoch != 1:
         return False
     digest = bytes.fromhex(message.vote.digest or "")
@@ -257,7 +257,7 @@ def test_a_removed_member_that_missed_its_removal_learns_of_it() -> None:
 
 
 def test_words_of_other_epochs_change_nothing() -> None:
-    """B14: every vote and certificate of epoch 1, said again in epoch 2, and the same numbers moved to another epoch."""
+    """B14: every vote and certificate of epoch 1, said again in epoch 2, and moved to another epoch."""
     cluster = Cluster(4).start()
     kept: list[tuple[str, bytes]] = []
 
@@ -278,7 +278,7 @@ def test_words_of_other_epochs_change_nothing() -> None:
         assert (node.config.epoch, len(node.disk.blocks)) == before
         cluster.finish()
     for sender, data in kept:
-        message, payload = decode_message(data, MAX_PAYLOAD)
+        message, _ = decode_message(data, MAX_PAYLOAD)
         if isinstance(message, VoteCast):
             node.give(Message(node.now, sender, encode_message(VoteCast(moved(message.vote, 2)))))
         elif isinstance(message, Certified):

@@ -52,10 +52,11 @@ def test_a_seat_changes_hands_and_everybody_restarts(tmp_path: Path) -> None:
         await cluster.start()
         await cluster.commit_one("hospital-0")
         await cluster.change_set(SeatTaken("tpa-3"), cluster.seat("spare-0"), voters=OLD[:3])
-        await cluster.commit_one("hospital-0")
+        height = await cluster.commit_one("hospital-0")
+        await cluster.until(lambda: min(cluster.heights().values()) >= height)
         assert voting(cluster) == {*OLD[:3], "spare-0"}
         node = cluster.nodes["tpa-3"]
-        boundary = next(h for h in range(1, node.chain.height) if closes_epoch(node.chain.block_at(h).header))
+        boundary = next(h for h in range(1, height) if closes_epoch(node.chain.block_at(h).header))
         first = node.chain.block_at(boundary + 1)
         assert first.header.parent == node.chain.block_at(boundary).header_hash.hex()
         assert first.header.epoch == 2
