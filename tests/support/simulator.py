@@ -8,13 +8,16 @@ import heapq
 import random
 from collections.abc import Callable, Iterable
 
+from consensus.inputs import CaughtUp
 from consensus.types import Config, Signer, Timing
-from ledger.certificates import SIGNATURES, Certificate, Scheme
+from ledger.certificates import SIGNATURES, Certificate, Scheme, Vote, verify_vote
 from ledger.crypto.hashing import tagged_hash
+from ledger.errors import InvalidCertificate
+from tests.support.simulator_app import MAX_PAYLOAD, Payloads
 from tests.support.simulator_checks import Checks
 from tests.support.simulator_crypto import FakeScheme, FakeSigner, fake_validators, real_validators
 from tests.support.simulator_network import Network
-from tests.support.simulator_node import MAX_PAYLOAD, Node, Payloads
+from tests.support.simulator_node import Node
 
 MAX_EVENTS = 2_000_000
 """A run that needs more has a loop without progress of time."""
@@ -36,13 +39,15 @@ class Cluster:
         else:
             self.validators = fake_validators(n)
             self.signers.extend(FakeSigner(i) for i in range(n))
-        faulty = (n - 1) // 3
-        self.checks = Checks(self.validators.quorum, faulty, CHAIN)
+        self.checks = Checks(self, self.validators.quorum, (n - 1) // 3, CHAIN)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._trace = hashlib.sha256()
         self._submitted = 0
         self.traitors: set[str] = set()
+        """Validators that may say anything."""
+        self.damaged: set[str] = set()
+        """Honest ones whose disk or application was tampered with: they may stop."""
         self.inboxes: dict[str, Callable[[str, bytes], None]] = {}
         """Traitors that are no nodes: name to what hears their messages."""
         self.nodes = [self._make_node(i, timing or Timing()) for i in range(n)]
@@ -72,6 +77,17 @@ class Cluster:
 
     def honest(self) -> list[Node]:
         return [node for node in self.nodes if node.name not in self.traitors]
+
+    def sound(self) -> list[Node]:
+        """Honest, and nobody touched their disks."""
+        return [node for node in self.honest() if node.name not in self.damaged]
+
+    def is_signed(self, vote: Vote) -> bool:
+        try:
+            verify_vote(vote, self.validators, CHAIN, self.scheme)
+        except InvalidCertificate:
+            return False
+        return True
 
     # --- time ---------------------------------------------------------------------------------------------------
 
@@ -132,6 +148,9 @@ class Cluster:
         def attempt() -> None:
             if not node.alive or node.life != life:
                 return
+            if node.committing or node.disk.is_full or node.stalled:
+                self.after(100, attempt)
+                return
             for peer in self.honest():
                 reachable = (peer.name, node.name) not in self.network.cuts and peer.alive and peer is not node
                 if reachable and peer.disk.blocks and peer.disk.blocks[-1].ref.view >= target.view:
@@ -142,8 +161,6 @@ class Cluster:
         self.after(50, attempt)
 
     def _copy_blocks(self, peer: Node, node: Node, target: Certificate) -> None:
-        from consensus.inputs import CaughtUp
-
         for block in peer.disk.blocks[len(node.disk.blocks) :]:
             if block.ref.view > target.view:
                 break
