@@ -1,7 +1,8 @@
 """The effects of one step, collected and put into their one right order.
 
 Must always hold: what was signed or learned is persisted before anything that depends on it leaves, so
-`effects` puts the one Persist of the step first, and a step that halts sends nothing at all.
+`effects` puts the one Persist of the step first, and a step that halts sends no vote: only certificates that
+exclude each other, so that the other honest nodes stop too.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from consensus.effects import (
     SetTimer,
 )
 from consensus.journal import Record
-from consensus.messages import Wire, encode_message
+from consensus.messages import Certified, Wire, encode_message
 from consensus.types import Position
 
 
@@ -53,8 +54,9 @@ class Outbox:
         if self.records:
             found.append(Persist(tuple(self.records), self.guard))
         found.extend(self.reports)
-        if self.halt is not None:
-            return (*found, self.halt)
+        if self.halt is not None:  # R11: the only words of such a step are the certificates that others must see too
+            proofs = self.halt.certificates if len(self.halt.certificates) > 1 else ()
+            return (*found, *(Send(None, encode_message(Certified(one))) for one in proofs), self.halt)
         found.extend(self.sends)
         found.extend(self.deliveries)
         if self.closed is not None:

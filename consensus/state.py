@@ -172,7 +172,9 @@ class State:
             blocks.append(Block(Ref(view, candidate.digest), candidate.payload))
             view = candidate.parent_view
         if view != self.delivered.view:
-            raise Halted("finality_conflict", f"view {top} is final and does not descend from {self.delivered.view}")
+            detail = f"view {top} is final and does not descend from {self.delivered.view}"
+            below = self.at(self.delivered.view).certificates.get("finalize")
+            raise Halted("finality_conflict", detail, tuple(one for one in (below, self.finalized) if one is not None))
         blocks.reverse()
         return blocks
 

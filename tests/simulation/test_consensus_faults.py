@@ -263,6 +263,7 @@ def test_an_old_journal_is_refused() -> None:
     node.crash()
     _restore(node, *old)
     node.disk.blocks, node.disk.certificates = floor
+    cluster.damaged.add(node.name)
     node.start()
     assert node.halted is not None
     assert node.halted.code == "journal_behind_guard"
@@ -277,6 +278,7 @@ def test_a_lost_journal_is_found_out_by_asking_peers() -> None:
     node = cluster.nodes[2]
     node.crash()
     node.disk.__init__(node.disk.salt)  # type: ignore[misc]
+    cluster.damaged.add(node.name)
     node.start()
     cluster.run(2_000)
     assert node.halted is not None
@@ -294,6 +296,7 @@ def test_one_node_that_computes_otherwise_stops_alone() -> None:
         return Verified(odd.now, request.view, request.digest, Verdict.INVALID, detail="state_root aa, expected bb")
 
     odd.verdict = disagree
+    cluster.damaged.add(odd.name)
     others = cluster.nodes[:3]
     for _ in range(4):
         cluster.finish(20_000, nodes=others)

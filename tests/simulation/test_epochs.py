@@ -11,10 +11,10 @@ from consensus.inputs import Message
 from consensus.journal import OwnVote
 from consensus.messages import Certified, VoteCast, decode_message, encode_message
 from ledger.certificates import Certificate, Vote, verify_finality
-from tests.support.simulator import CHAIN, Cluster
+from tests.support.epoch_simulator import CHAIN, Cluster
+from tests.support.epoch_simulator_faults import storm
+from tests.support.epoch_simulator_node import MAX_PAYLOAD, Node
 from tests.support.simulator_crypto import FakeScheme, Seats, fake_validators, seated_validators
-from tests.support.simulator_faults import storm
-from tests.support.simulator_node import MAX_PAYLOAD, Node
 
 
 def seats(*numbers: int) -> Seats:

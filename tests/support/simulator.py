@@ -8,20 +8,16 @@ import heapq
 import random
 from collections.abc import Callable, Iterable
 
+from consensus.inputs import CaughtUp
 from consensus.types import Config, Signer, Timing
-from ledger.certificates import SIGNATURES, Certificate, Scheme, ValidatorSet
+from ledger.certificates import SIGNATURES, Certificate, Scheme, Vote, verify_vote
 from ledger.crypto.hashing import tagged_hash
+from ledger.errors import InvalidCertificate
+from tests.support.simulator_app import MAX_PAYLOAD, Payloads
 from tests.support.simulator_checks import Checks
-from tests.support.simulator_crypto import (
-    FakeScheme,
-    FakeSigner,
-    Seats,
-    fake_validators,
-    real_validators,
-    seated_validators,
-)
+from tests.support.simulator_crypto import FakeScheme, FakeSigner, fake_validators, real_validators
 from tests.support.simulator_network import Network
-from tests.support.simulator_node import MAX_PAYLOAD, Node, Payloads, transactions_of
+from tests.support.simulator_node import Node
 
 MAX_EVENTS = 2_000_000
 """A run that needs more has a loop without progress of time."""
@@ -29,12 +25,9 @@ CHAIN = tagged_hash("genesis", b"simulated")
 
 
 class Cluster:
-    """n validators and some spare nodes that may become such, a network, a clock that jumps from event to event, and
-    the checks."""
+    """n validators, a network, a clock that jumps from event to event, and the checks."""
 
-    def __init__(
-        self, n: int = 4, seed: int = 1, timing: Timing | None = None, real: bool = False, spares: int = 0
-    ) -> None:
+    def __init__(self, n: int = 4, seed: int = 1, timing: Timing | None = None, real: bool = False) -> None:
         self.seed, self.now = seed, 0
         self.chance = random.Random(seed)
         self.network = Network(self.chance)
@@ -46,73 +39,34 @@ class Cluster:
         else:
             self.validators = fake_validators(n)
             self.signers.extend(FakeSigner(i) for i in range(n))
-        faulty = (n - 1) // 3
-        self.checks = Checks(self.validators.quorum, faulty, CHAIN)
+        self.checks = Checks(self, self.validators.quorum, (n - 1) // 3, CHAIN)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._trace = hashlib.sha256()
         self._submitted = 0
         self.traitors: set[str] = set()
+        """Validators that may say anything."""
+        self.damaged: set[str] = set()
+        """Honest ones whose disk or application was tampered with: they may stop."""
         self.inboxes: dict[str, Callable[[str, bytes], None]] = {}
         """Traitors that are no nodes: name to what hears their messages."""
-        self.timing = timing or Timing()
-        self.seats: Seats = {f"v{i:02}": i for i in range(n)}
-        """The first set: name -> number of its keys."""
-        self.changes: dict[bytes, Seats] = {}
-        """Transactions that name the next set."""
-        self.nodes = [self._make_node(i) for i in range(n + spares)]
+        self.nodes = [self._make_node(i, timing or Timing()) for i in range(n)]
         self.by_name = {node.name: node for node in self.nodes}
 
-    def _make_node(self, index: int) -> Node:
-        name = f"v{index:02}"
-        signer = self.signers[index] if name in self.seats else None
-        config = self._config(self.validators, index if signer else None, signer, CHAIN, CHAIN)
-        return Node(self, config, name, self.chance.randint(0, 10_000_000))
-
-    def _config(
-        self, validators: ValidatorSet, me: int | None, signer: Signer | None, root: bytes, seed: bytes
-    ) -> Config:
-        return Config(
+    def _make_node(self, index: int, timing: Timing) -> Node:
+        config = Config(
             chain=CHAIN,
-            validators=validators,
-            me=me,
-            root=root,
-            leader_seed=seed,
+            validators=self.validators,
+            me=index,
+            root=CHAIN,
+            leader_seed=CHAIN,
             payloads=Payloads(),
-            signer=signer,
+            signer=self.signers[index],
             scheme=self.scheme,
-            timing=self.timing,
+            timing=timing,
             max_payload=MAX_PAYLOAD,
         )
-
-    # --- epochs -------------------------------------------------------------------------------------------------
-
-    def submit_change(self, seats: Seats, nodes: Iterable[Node] | None = None) -> bytes:
-        """A transaction after which the validators are these (name -> number of its keys)."""
-        tx = (self._submitted + 1).to_bytes(8, "big")
-        self.changes[tx] = seats
-        return self.submit(nodes)
-
-    def closes(self, payload: bytes) -> bool:
-        """Whether a block is the last of its epoch."""
-        return any(tx in self.changes for tx in transactions_of(payload))
-
-    def config_of(self, node: Node) -> Config:
-        """What follows from a node's own blocks: the set in force, the root of its epoch, the seed of its leaders."""
-        epoch, seats, root, seed = 1, self.seats, CHAIN, CHAIN
-        for block in node.disk.blocks:
-            for tx in transactions_of(block.payload):
-                seats = self.changes.get(tx, seats)
-            if self.closes(block.payload):
-                epoch, root, seed = epoch + 1, block.ref.digest, root
-        if epoch == 1:
-            validators = self.validators
-        else:
-            validators = seated_validators(seats, epoch)
-            self.checks.entered(epoch, validators.quorum, (len(validators) - 1) // 3)
-        me = validators.index_of(node.name)
-        signer = None if me is None else (self.signers[me] if epoch == 1 else FakeSigner(seats[node.name]))
-        return self._config(validators, me, signer, root, seed)
+        return Node(self, config, self.validators.validators[index].id, self.chance.randint(0, 10_000_000))
 
     @property
     def trace(self) -> str:
@@ -123,6 +77,17 @@ class Cluster:
 
     def honest(self) -> list[Node]:
         return [node for node in self.nodes if node.name not in self.traitors]
+
+    def sound(self) -> list[Node]:
+        """Honest, and nobody touched their disks."""
+        return [node for node in self.honest() if node.name not in self.damaged]
+
+    def is_signed(self, vote: Vote) -> bool:
+        try:
+            verify_vote(vote, self.validators, CHAIN, self.scheme)
+        except InvalidCertificate:
+            return False
+        return True
 
     # --- time ---------------------------------------------------------------------------------------------------
 
@@ -155,14 +120,10 @@ class Cluster:
 
     def post(self, sender: str, to: str | None, data: bytes) -> None:
         """Send to one or to all others, through the network's faults."""
-        for name in [to] if to is not None else self._others(sender):
+        for name in [to] if to is not None else [v.id for v in self.validators.validators if v.id != sender]:
             for delay in self.network.arrivals(sender, name, data):
                 self.note("send", f"{sender} {name} {hashlib.sha256(data).hexdigest()[:8]}")
                 self.after(delay, lambda name=name: self._arrive(sender, name, data))  # type: ignore[misc]
-
-    def _others(self, sender: str) -> list[str]:
-        names = dict.fromkeys([v.id for v in self.validators.validators] + [node.name for node in self.nodes])
-        return [name for name in names if name != sender]
 
     def _arrive(self, sender: str, name: str, data: bytes) -> None:
         if (sender, name) in self.network.cuts:
@@ -187,9 +148,12 @@ class Cluster:
         def attempt() -> None:
             if not node.alive or node.life != life:
                 return
+            if node.committing or node.disk.is_full or node.stalled:
+                self.after(100, attempt)
+                return
             for peer in self.honest():
                 reachable = (peer.name, node.name) not in self.network.cuts and peer.alive and peer is not node
-                if reachable and peer.has_reached(target):
+                if reachable and peer.disk.blocks and peer.disk.blocks[-1].ref.view >= target.view:
                     self._copy_blocks(peer, node, target)
                     return
             self.after(500, attempt)
@@ -197,15 +161,11 @@ class Cluster:
         self.after(50, attempt)
 
     def _copy_blocks(self, peer: Node, node: Node, target: Certificate) -> None:
-        from consensus.inputs import CaughtUp
-
-        start = len(node.disk.blocks)
-        for epoch, block in list(zip(peer.disk.epochs, peer.disk.blocks, strict=True))[start:]:
-            if epoch != target.epoch or block.ref.view > target.view:
+        for block in peer.disk.blocks[len(node.disk.blocks) :]:
+            if block.ref.view > target.view:
                 break
             node.commit(block, target)
-        last = node.disk.blocks[-1]
-        node.give(CaughtUp(node.now, target, last.ref.digest if self.closes(last.payload) else None))
+        node.give(CaughtUp(node.now, target))
 
     # --- whole-network actions ----------------------------------------------------------------------------------
 

@@ -1,13 +1,16 @@
 """A validator's disk in a simulation: journal and guard as bytes, and the application's store.
 
-What `persist` returned from survives every crash. A write that is interrupted leaves any prefix of its bytes.
+What `persist` returned from survives every crash. A write that is interrupted leaves any prefix of its bytes, or
+holes where sectors were written out of order. The guard is not synced: a power cut may leave the one before.
 """
 
+import random
 from dataclasses import dataclass, field
 
 from consensus.effects import Block
 from consensus.journal import (
     Journal,
+    OwnVote,
     Record,
     StoredPayload,
     decode_guard,
@@ -17,7 +20,13 @@ from consensus.journal import (
     encode_journal,
 )
 from consensus.types import Floor, Position, Ref
-from ledger.certificates import Certificate
+from ledger.certificates import Certificate, Vote
+
+SECTOR = 512
+
+
+class NoSpace(Exception):
+    """The disk is full; nothing was written."""
 
 
 @dataclass(slots=True)
@@ -28,36 +37,77 @@ class Disk:
     journal: bytes = b""
     sequence: int = 1
     guard: bytes | None = None
+    guard_before: bytes | None = None
+    is_full: bool = False
     blocks: list[Block] = field(default_factory=list)
     certificates: list[Certificate] = field(default_factory=list)
     """The finalization stored with each block."""
-    epochs: list[int] = field(default_factory=list)
-    """The epoch of each block."""
+    digests: set[bytes] = field(default_factory=set)
+    """Names of the stored blocks."""
     durable: set[bytes] = field(default_factory=set)
     """Digests whose bytes are in the journal."""
+    votes: set[Vote] = field(default_factory=set)
+    """Own votes that ever became durable: what may be said."""
 
     def __post_init__(self) -> None:
         self.journal = encode_journal(self.salt, ())
 
     def persist(self, records: tuple[Record, ...], guard: Position | None) -> None:
+        if self.is_full:
+            raise NoSpace
         self.journal += encode_frame(self.salt, self.sequence, records)
         self.sequence += 1
-        self.durable |= {record.digest for record in records if isinstance(record, StoredPayload)}
+        for record in records:
+            if isinstance(record, StoredPayload):
+                self.durable.add(record.digest)
+            elif isinstance(record, OwnVote):
+                self.votes.add(record.vote)
         if guard is not None:
-            self.guard = encode_guard(guard)
+            self.guard_before, self.guard = self.guard, encode_guard(guard)
 
-    def tear(self, records: tuple[Record, ...], share: float) -> None:
-        """The crash comes while the frame is being written."""
+    def tear(self, records: tuple[Record, ...], chance: random.Random) -> None:
+        """The crash comes while the frame is being written: a prefix of it, or sectors with holes between."""
         frame = encode_frame(self.salt, self.sequence, records)
-        self.journal += frame[: int(len(frame) * share)]
+        written = bytearray(frame[: int(len(frame) * chance.random())])
+        if chance.random() < 0.5:
+            for at in range(0, len(written), SECTOR):
+                if chance.random() < 0.5:
+                    written[at : at + SECTOR] = bytes(len(written[at : at + SECTOR]))
+        self.journal += bytes(written)
+
+    def cut_power(self, chance: random.Random) -> None:
+        """What was not synced may be lost."""
+        if self.guard_before is not None and chance.random() < 0.5:
+            self.guard = self.guard_before
 
     def rewrite(self, records: tuple[Record, ...]) -> None:
+        if self.is_full:
+            raise NoSpace
         self.journal = encode_journal(self.salt, records)
         self.sequence = 1
         self.durable = {record.digest for record in records if isinstance(record, StoredPayload)}
 
+    def rot(self, chance: random.Random) -> None:
+        """One bit turns, anywhere."""
+        at = chance.randrange(len(self.journal))
+        turned = self.journal[at] ^ 1 << chance.randrange(8)
+        self.journal = self.journal[:at] + bytes((turned,)) + self.journal[at + 1 :]
+
+    def lose_journal(self) -> None:
+        self.journal = encode_journal(self.salt, ())
+        self.durable = set()
+
+    def copy(self) -> "Disk":
+        """A backup of the whole folder."""
+        twin = Disk(self.salt)
+        for name in ("journal", "sequence", "guard", "guard_before"):
+            setattr(twin, name, getattr(self, name))
+        for name in ("blocks", "certificates", "digests", "durable", "votes"):
+            setattr(twin, name, getattr(self, name).copy())
+        return twin
+
     def load(self) -> Journal:
-        """Read the journal and cut off a torn end, as a host does at start."""
+        """Read the journal and cut off a torn end, as a host does at start. Raises JournalDamaged."""
         journal = decode_journal(self.journal)
         self.journal = self.journal[: journal.good_bytes]
         self.sequence = journal.next_sequence
@@ -69,13 +119,13 @@ class Disk:
     def append(self, block: Block, certificate: Certificate) -> None:
         """One block, its ref and the certificate that covers it, in one transaction."""
         self.blocks.append(block)
-        self.epochs.append(certificate.epoch)
         self.certificates.append(certificate)
+        self.digests.add(block.ref.digest)
 
     def floor(self, root: bytes) -> Floor:
-        if not self.blocks or self.blocks[-1].ref.digest == root:
+        if not self.blocks:
             return Floor(Ref(0, root), None)
         return Floor(self.blocks[-1].ref, self.certificates[-1])
 
     def holds(self, digest: bytes) -> bool:
-        return digest in self.durable or any(block.ref.digest == digest for block in self.blocks)
+        return digest in self.durable or digest in self.digests

@@ -1,0 +1,39 @@
+"""How much one core may hold, by counting what it keeps: a bound for each container, from the rules' constants.
+
+Looks into the core's memory, which no rule does for another; only tests may.
+"""
+
+from consensus.core import Core
+from consensus.effects import Effect, Persist, Send
+from consensus.state import LOOKAHEAD, RETENTION, State
+from consensus.views import ViewState
+
+MAX_SENDS = 5 * 64 + 100
+"""Messages of one step: a whole standstill repetition and a little more."""
+
+
+def check_memory(core: Core, effects: tuple[Effect, ...]) -> None:
+    """Nothing that peers say makes a container longer than this."""
+    state = core._state
+    span = max(state.view, state.final_view) - state.delivered.view
+    assert len(state.views) <= RETENTION + span + LOOKAHEAD + 2, f"{len(state.views)} views for a span of {span}"
+    assert max(state.views, default=0) <= max(state.view, state.final_view) + LOOKAHEAD, "a view from far ahead"
+    assert len(state.pending) <= span + 1
+    assert len(state.wants) <= 8
+    assert max(len(state.last_seen), len(state.helped_at), len(state.answers)) <= state.n
+    assert sum(isinstance(one, Send) for one in effects) <= MAX_SENDS
+    assert sum(isinstance(one, Persist) for one in effects) <= 1
+    for view in state.views.values():
+        _check_view(state, view)
+
+
+def _check_view(state: State, view: ViewState) -> None:
+    assert len(view.candidates) <= 3, f"view {view.view} holds {len(view.candidates)} blocks"
+    assert len(view.own) <= 3
+    assert len(view.asked_twin) <= state.n
+    assert len(view.reported) <= 3 * state.n
+    if view.view <= state.delivered.view:
+        assert not view.candidates, "bytes below the floor"
+    for kind in ("notarize", "nullify", "finalize"):
+        assert view.tally.count(kind) <= state.n
+    assert len(view.tally._counts) <= 3 * state.n

@@ -1,0 +1,47 @@
+"""B16, X3: with each true word a burst of others: votes for views far away, questions, stale and doubled words."""
+
+from consensus.messages import (
+    AskPosition,
+    Payload,
+    TellPosition,
+    VoteCast,
+    WantCertificate,
+    WantPayload,
+    WantProposalVote,
+    encode_message,
+)
+from ledger.certificates import Kind, Subject
+from tests.support.simulator_node import Node
+from tests.support.simulator_traitors.traitor import Traitor, Words, sign
+
+BURST = 12
+KINDS: tuple[Kind, ...] = ("notarize", "nullify", "finalize")
+
+
+class Flooder(Traitor):
+    fault = "B16"
+
+    def speak(self, node: Node, to: str | None, data: bytes) -> Words:
+        """Only honest ones are flooded: two flooders would drown in each other's answers."""
+        victims = [one.name for one in node.cluster.honest()] if to is None else [to]
+        junk = [(name, self._junk(node)) for name in victims if name not in node.cluster.traitors]
+        return [(to, data), *(junk * BURST if node.cluster.chance.random() < 0.3 else junk)]
+
+    def _junk(self, node: Node) -> bytes:
+        chance = node.cluster.chance
+        view = chance.choice([1, 2, 1_000, 2**31, 2**53 - 1, chance.randrange(1, 500) + 10_000])
+        kind = chance.choice(KINDS)
+        block = (0, None) if kind == "nullify" else (view - 1, chance.randbytes(32).hex())
+        match chance.randrange(7):
+            case 0 | 1:
+                return encode_message(VoteCast(sign(node, Subject(kind, 1, view, *block))))
+            case 2:
+                return encode_message(WantCertificate(1, kind, view))
+            case 3:
+                return encode_message(WantPayload(chance.randbytes(32).hex()))
+            case 4:
+                return encode_message(Payload(chance.randbytes(32).hex()), chance.randbytes(200))
+            case 5:
+                return encode_message(WantProposalVote(1, view))
+            case _:
+                return encode_message(chance.choice([AskPosition(1, view), TellPosition(1, view, None, None)]))
