@@ -270,3 +270,15 @@ def test_a_seat_names_a_key_that_will_be_there() -> None:
     assert propose(network, seat("auditor")).code == "KEY_UNFIT"
     assert propose(network, SeatGiven("auditor", signing_key("auditor", 1), finality_key("auditor"))).code == "ok"
     assert make_bytes("signing auditor 1") == make_member("auditor", 1).seed
+
+
+def test_the_rest_decides_about_a_freeze() -> None:
+    """O7: with five seats three of the four others are enough, while a proposal takes four of five."""
+    network = Network()
+    assert decide(network, seat("auditor")).code == "ok"
+    receipt = freeze(network, "insurer", "hospital", "commission", "tpa")
+    assert [event.topic for event in receipt.results[0].events] == ["participant.frozen"]
+    proposal = propose(network, SeatTaken("insurer"))
+    for name in ("hospital", "commission", "tpa"):
+        assert vote(network, proposal, name).results[0].events == ()
+    assert vote(network, proposal, "auditor").results[0].events != ()
