@@ -162,8 +162,9 @@ class Core:
             if not candidate.asked:
                 continue
             candidate.asked = False
-            if event.verdict is Verdict.LATER:  # A5: held, not refused
-                candidate.retry_at = max(event.retry_at, self._state.now + 1)
+            if event.verdict is Verdict.LATER:  # A5: held, not refused; at once when a quorum spoke meanwhile
+                held_until = max(event.retry_at, self._state.now + 1)
+                candidate.retry_at = 0 if view.decided is candidate else held_until
             else:
                 candidate.verdict, candidate.detail = event.verdict, event.detail
                 candidate.closes = event.digest if event.closes else None

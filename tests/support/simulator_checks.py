@@ -139,7 +139,7 @@ class Checks:
             cast = self._is_traitor(signer) or signer in self.backing[name]
             assert cast, f"a {name[0]} certificate of view {name[1]} bears a vote that {signer} never cast"
         self.certificates[name] = certificate
-        if certificate.kind == "notarize":
+        if certificate.kind == "notarize" and certificate.view > self._top():
             self._check_holders(name)
         elif certificate.kind == "finalize":
             self._extend_final(certificate)
@@ -150,11 +150,15 @@ class Checks:
         holders = sum(node.disk.holds(digest) for node in self.cluster.sound())
         assert holders >= self.quorum - self.faulty, f"bytes of view {name[1]} on {holders} honest disks"
 
+    def _top(self) -> int:
+        """The highest final view that anybody knows of: below it, bytes of skipped blocks may go."""
+        return max((name[1] for name in self.certificates if name[0] == "finalize"), default=0)
+
     def rewritten(self, node: "Node") -> None:
         """A1: dropping bytes leaves those of open views on q-f honest disks."""
         if self.is_beyond:
             return
-        top = max((name[1] for name in self.certificates if name[0] == "finalize"), default=0)
+        top = self._top()
         for name in [name for name in self.certificates if name[0] == "notarize" and name[1] > top]:
             self._check_holders(name)
 
@@ -249,10 +253,11 @@ class Checks:
 
     def after_step(self, node: "Node", effects: tuple[Effect, ...], contradicting: Vote | None) -> None:
         if contradicting is not None and node.halted is None and not self._is_traitor(node.name):
+            new = [effect for effect in effects if isinstance(effect, Evidence)]
             found = any(
                 one.signer == self.cluster.validators.validators[contradicting.signer].id
                 and one.first.view == contradicting.view
-                for one in node.evidence
+                for one in [*node.evidence, *new]
             )
             assert found, f"{node.name} kept no evidence of {name_of(contradicting)}"
         self.steps += 1

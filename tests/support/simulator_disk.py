@@ -38,7 +38,9 @@ class Disk:
     sequence: int = 1
     guard: bytes | None = None
     guard_before: bytes | None = None
+    guard_newest: bytes | None = None
     is_full: bool = False
+    is_harmed: bool = False
     blocks: list[Block] = field(default_factory=list)
     certificates: list[Certificate] = field(default_factory=list)
     """The finalization stored with each block."""
@@ -64,6 +66,7 @@ class Disk:
                 self.votes.add(record.vote)
         if guard is not None:
             self.guard_before, self.guard = self.guard, encode_guard(guard)
+            self.guard_newest = self.guard
 
     def tear(self, records: tuple[Record, ...], chance: random.Random) -> None:
         """The crash comes while the frame is being written: a prefix of it, or sectors with holes between."""
@@ -77,7 +80,7 @@ class Disk:
 
     def cut_power(self, chance: random.Random) -> None:
         """What was not synced may be lost."""
-        if self.guard_before is not None and chance.random() < 0.5:
+        if self.guard_before is not None and not self.is_harmed and chance.random() < 0.5:
             self.guard = self.guard_before
 
     def rewrite(self, records: tuple[Record, ...]) -> None:
@@ -89,18 +92,24 @@ class Disk:
 
     def rot(self, chance: random.Random) -> None:
         """One bit turns, anywhere."""
+        self._settle()
         at = chance.randrange(len(self.journal))
         turned = self.journal[at] ^ 1 << chance.randrange(8)
         self.journal = self.journal[:at] + bytes((turned,)) + self.journal[at + 1 :]
 
     def lose_journal(self) -> None:
+        self._settle()
         self.journal = encode_journal(self.salt, ())
         self.durable = set()
+
+    def _settle(self) -> None:
+        """One damage at a time: the guard is the newest one, as it is whenever no power cut came with the damage."""
+        self.is_harmed, self.guard = True, self.guard_newest
 
     def copy(self) -> "Disk":
         """A backup of the whole folder."""
         twin = Disk(self.salt)
-        for name in ("journal", "sequence", "guard", "guard_before"):
+        for name in ("journal", "sequence", "guard", "guard_before", "guard_newest"):
             setattr(twin, name, getattr(self, name))
         for name in ("blocks", "certificates", "digests", "durable", "votes"):
             setattr(twin, name, getattr(self, name).copy())

@@ -15,10 +15,12 @@ MAX_SENDS = 5 * 64 + 100
 def check_memory(core: Core, effects: tuple[Effect, ...]) -> None:
     """Nothing that peers say makes a container longer than this."""
     state = core._state
-    span = max(state.view, state.final_view) - state.delivered.view
-    assert len(state.views) <= RETENTION + span + LOOKAHEAD + 2, f"{len(state.views)} views for a span of {span}"
-    assert max(state.views, default=0) <= max(state.view, state.final_view) + LOOKAHEAD, "a view from far ahead"
-    assert len(state.pending) <= span + 1
+    near = max(state.view, state.final_view) + LOOKAHEAD
+    span = near - state.delivered.view
+    ahead = [number for number in state.views if number > near]
+    assert all(state.views[number].certificates for number in ahead), "a view from far ahead that no quorum vouches for"
+    assert len(state.views) <= RETENTION + span + len(ahead) + 2, f"{len(state.views)} views for a span of {span}"
+    assert len(state.pending) <= span + len(ahead)
     assert len(state.wants) <= 8
     assert max(len(state.last_seen), len(state.helped_at), len(state.answers)) <= state.n
     assert sum(isinstance(one, Send) for one in effects) <= MAX_SENDS

@@ -91,7 +91,9 @@ class Node:
         self.mempool: list[bytes] = []
         self._final: set[bytes] = set()
         self._final_count = 0
-        self.wakes = 0
+        self.wakes = self.stalls = 0
+        self.resume: Callable[[], None] = lambda: None
+        """Ends the pause or the wait for the disk, if there is one."""
 
     def _restart(self) -> None:
         """Everything that a process forgets."""
@@ -196,15 +198,18 @@ class Node:
 
     def _stall(self, milliseconds: int, rest: tuple[Effect, ...]) -> None:
         self.stalled, life = True, self.life
+        self.stalls += 1
+        stall = self.stalls
 
         def resume() -> None:
-            if self.life != life or self.core is None:
+            if self.life != life or self.core is None or self.stalls != stall or not self.stalled:
                 return
             self.stalled = False
             self._work(rest)
             while self.waiting and not self.stalled:
                 self.give(self.waiting.popleft())
 
+        self.resume = resume
         self.cluster.after(milliseconds, resume)
 
     def later(self, delay: int, make: Callable[[], Input]) -> None:

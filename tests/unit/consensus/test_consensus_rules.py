@@ -435,6 +435,18 @@ def test_a5_a_notarized_block_is_not_held() -> None:
     assert core.found(RequestVerify) == [RequestVerify(1, digest(1), payload(1), Ref(0, CHAIN), True)]
 
 
+def test_a5_an_answer_that_a_quorum_overtook_holds_nothing() -> None:
+    """The clock test was under way when the notarization came: the block is asked about again at once."""
+    core = follower()
+    core.hear_proposal(1)
+    core.hear_certificate("notarize", 1)
+    core.verified(1, Verdict.LATER, retry_at=core.now + 900_000)
+    (again,) = core.found(RequestVerify)
+    assert again.notarized
+    core.verified(1)
+    assert ("finalize", 1) in core.votes_cast()
+
+
 def test_a11_a_proposal_ahead_is_judged_on_entry() -> None:
     core = follower()
     core.hear_proposal(2, 0)
