@@ -6,15 +6,16 @@ the step that learns it, forwarded once, never replaced; two that exclude each o
 
 from bisect import insort
 
-from consensus.effects import AwaitTransactions, Deliver, RequestVerify
+from consensus.effects import AwaitTransactions, Deliver, EpochClosed, RequestVerify
 from consensus.journal import StoredCertificate, StoredPayload
 from consensus.messages import Certified, VoteCast
 from consensus.outbox import Outbox
 from consensus.state import RETENTION, Halted, State
+from consensus.tails import is_tail
 from consensus.types import Ref, Verdict
 from consensus.views import Candidate, ViewState
 from consensus.votes import take_finality
-from ledger.certificates import Certificate, Vote, build_certificate, signers_of
+from ledger.certificates import Certificate, Vote, build_certificate, signers_of, tail_digest
 
 
 def count_vote(state: State, out: Outbox, vote: Vote) -> None:
@@ -119,6 +120,11 @@ def ask_verdict(state: State, out: Outbox, number: int, candidate: Candidate) ->
     notarized = view.decided is candidate
     if candidate.verdict is not None or candidate.payload is None or not state.usable(candidate.parent_view):
         return
+    boundary = state.closes_at(candidate.parent_view)
+    if boundary is not None or is_tail(candidate.digest, candidate.payload):
+        _judge_tail(candidate, boundary)
+        check_agreement(view)
+        return
     if any(other.asked for other in view.named(candidate.digest)):
         return
     if state.now < candidate.retry_at:
@@ -127,6 +133,14 @@ def ask_verdict(state: State, out: Outbox, number: int, candidate: Candidate) ->
     assert parent is not None, "a usable view has a block"
     candidate.asked = True
     out.requests.append(RequestVerify(number, candidate.digest, candidate.payload, parent, notarized))
+
+
+def _judge_tail(candidate: Candidate, boundary: bytes | None) -> None:
+    """R12: above the boundary there are tails only, and nowhere else; the application is not asked."""
+    if boundary is not None and candidate.digest == tail_digest(boundary):
+        candidate.verdict, candidate.closes = Verdict.VALID, boundary
+    else:
+        candidate.verdict, candidate.detail = Verdict.INVALID, "tail blocks and no others stand above a boundary"
 
 
 def vote_finalize(state: State, out: Outbox) -> None:
@@ -154,15 +168,25 @@ def store_payload(out: Outbox, view: int, candidate: Candidate) -> None:
 
 
 def deliver(state: State, out: Outbox) -> bool:
-    """R7: hand over everything up to the highest finalization, once, in order, when its blocks are verified."""
+    """R7: hand over everything up to the highest finalization, once, in order, when its blocks are verified. R12: of
+    tails, the block below them counts, and it is the last of this core."""
     if state.finalized is None or state.final_view <= state.delivered.view or state.syncing:
         return False
     if not state.usable(state.final_view):
         return False
-    blocks = state.blocks_between(state.final_view)
+    boundary = state.closes_at(state.final_view)
+    blocks = [b for b in state.blocks_between(state.final_view) if not is_tail(b.ref.digest, b.payload)]
     out.deliveries.append(Deliver(tuple(blocks), state.finalized))
     raise_floor(state, blocks[-1].ref)
+    if boundary is not None:
+        close(state, out, boundary)
     return True
+
+
+def close(state: State, out: Outbox, boundary: bytes) -> None:
+    """R12: the epoch is over here. What is left of this core answers those who have not noticed."""
+    state.closed, state.may_vote = True, False
+    out.closed = EpochClosed(boundary)
 
 
 def raise_floor(state: State, delivered: Ref) -> None:

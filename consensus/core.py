@@ -4,9 +4,20 @@ Knows the order in which the rules are tried, and nothing else; each rule lives 
 named there. Must always hold: the same inputs give the same effects; after a Halt nothing is signed again.
 """
 
-from consensus.certifying import certify, check_agreement, deliver, enter_view, raise_floor, vote_finalize
+from consensus.certifying import certify, check_agreement, close, deliver, enter_view, raise_floor, vote_finalize
 from consensus.effects import Effect, Rewrite, SetTimer
-from consensus.inputs import BuildFailed, Built, CaughtUp, Input, Message, PayloadExpected, Start, TimerFired, Verified
+from consensus.inputs import (
+    BuildFailed,
+    Built,
+    CaughtUp,
+    Input,
+    Message,
+    NextEpoch,
+    PayloadExpected,
+    Start,
+    TimerFired,
+    Verified,
+)
 from consensus.journal import FloorMark, OwnVote, Record, StoredCertificate, StoredPayload
 from consensus.outbox import Outbox
 from consensus.proposing import give_up, judge_proposal, learn_foreign, on_built, propose
@@ -14,7 +25,7 @@ from consensus.receiving import on_message
 from consensus.repair import fetch, next_time, repeat_all, repeat_nullify, watch_gap
 from consensus.startup import ask_positions, on_start
 from consensus.state import Halted, State
-from consensus.types import Config, ConsensusError, Ref, Status, Verdict
+from consensus.types import Config, ConsensusError, Position, Ref, Status, Verdict
 
 CHECKPOINT_BYTES = 32 * 2**20
 """Block bytes journaled before the journal is rewritten without what was delivered."""
@@ -41,18 +52,36 @@ class Core:
         state.now = max(state.now, event.now)
         try:
             self._apply(event, out)
-            self._advance(out)
+            if not state.closed:
+                self._advance(out)
         except Halted as halted:
             self._halted, out.halt = True, halted.halt
             return out.effects()
-        self._set_timer(out)
+        if not state.closed:
+            self._set_timer(out)
         return out.effects()
+
+    @property
+    def is_closed(self) -> bool:
+        """R12: whether the last block of the epoch was delivered."""
+        return self._state.closed
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether a Halt was returned."""
+        return self._halted
+
+    @property
+    def guard(self) -> Position | None:
+        """The highest position this key is known to have signed at."""
+        return self._state.guard
 
     @property
     def status(self) -> Status:
         """A snapshot for people and metrics."""
         state = self._state
         return Status(
+            epoch=state.config.epoch,
             view=state.view,
             leader=state.ids[state.leader(state.view)],
             final_view=state.final_view,
@@ -86,6 +115,8 @@ class Core:
                 self._take_verdict(event)
             case CaughtUp():
                 self._take_sync(event, out)
+            case NextEpoch():
+                raise ConsensusError("next_epoch", "a core orders one epoch; `Epochs` takes this input")
 
     def _advance(self, out: Outbox) -> None:
         """Try every rule until none changes anything. Finality first, then the current view, then repair."""
@@ -94,6 +125,8 @@ class Core:
             certify(state, out)
             vote_finalize(state, out)
             deliver(state, out)
+            if state.closed:
+                return
             if enter_view(state, out):
                 continue
             before = (state.view, state.final_view, state.exit_view)
@@ -134,19 +167,22 @@ class Core:
                 candidate.retry_at = 0 if view.decided is candidate else held_until
             else:
                 candidate.verdict, candidate.detail = event.verdict, event.detail
+                candidate.closes = event.digest if event.closes else None
         check_agreement(view)
 
     def _take_sync(self, event: CaughtUp, out: Outbox) -> None:
         """The host's block sync ended: delivery goes on above the block it reached."""
         state, certificate = self._state, event.certificate
         state.syncing = False
-        if certificate is None or certificate.view <= state.delivered.view:
+        if state.closed or certificate is None or certificate.view <= state.delivered.view:
             return
         if certificate.kind != "finalize" or certificate.digest is None:
             raise ConsensusError("caught_up", "only a finalization says how far the store is")
         if not learn_foreign(state, out, "", certificate):
             raise ConsensusError("caught_up", "the finalization of the synced block does not verify")
         raise_floor(state, Ref(certificate.view, bytes.fromhex(certificate.digest)))
+        if event.boundary is not None:
+            close(state, out, event.boundary)
 
     def _maybe_rewrite(self, out: Outbox) -> None:
         state = self._state

@@ -49,6 +49,15 @@ class Serve:
 
 
 @dataclass(frozen=True, slots=True)
+class ServeClosing:
+    """A peer is still in `epoch`, which is closed (R12). If the store has the closing finalization of that epoch, send
+    the peer `messages.encode_message(Certified(it))`; otherwise do nothing."""
+
+    to: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetTimer:
     """Give `TimerFired` at `at`. Replaces the earlier timer. `at` may be in the past: then at once."""
 
@@ -97,7 +106,7 @@ class Block:
 class Deliver:
     """The blocks are final, oldest first; the first one's parent is the last delivered block, each was verified.
     Make block, its `ref`, the certificate and the application's state durable in one transaction each (or one for all);
-    `certificate` is the finalization of the last one and covers all."""
+    `certificate` is the finalization of the last one, or of a tail block above it, and covers all."""
 
     blocks: tuple[Block, ...]
     certificate: Certificate
@@ -110,6 +119,14 @@ class Behind:
     `CaughtUp`. Until then there is no `Deliver` and no other `Behind`."""
 
     certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class EpochClosed:
+    """The block `boundary` is final and the last of its epoch (R12). When everything delivered is durable, answer
+    `NextEpoch`; answers to requests made before this effect must not be given any more."""
+
+    boundary: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +162,14 @@ Effect: TypeAlias = (
     | Rewrite
     | Send
     | Serve
+    | ServeClosing
     | SetTimer
     | AwaitTransactions
     | RequestBuild
     | RequestVerify
     | Deliver
     | Behind
+    | EpochClosed
     | Evidence
     | Blame
     | Halt

@@ -44,7 +44,7 @@ def ask_for_twin(state: State, out: Outbox, sender: str, vote: Vote) -> None:
 def on_proposal_vote_wanted(state: State, out: Outbox, sender: str, wanted: WantProposalVote) -> bool:
     """R11: show what the leader of the view signed for us."""
     view = state.views.get(wanted.view)
-    if wanted.epoch != state.config.epoch or view is None:
+    if view is None:
         return False
     proposed = view.tally.get("notarize", state.leader(wanted.view))
     if proposed is not None:
@@ -55,7 +55,7 @@ def on_proposal_vote_wanted(state: State, out: Outbox, sender: str, wanted: Want
 def on_proposal_vote(state: State, out: Outbox, sender: str, vote: Vote) -> bool:
     """R11: a leader's vote out of second hand convicts it, or says nothing."""
     view = state.views.get(vote.view)
-    if view is None or vote.epoch != state.config.epoch or vote.signer != state.leader(vote.view):
+    if view is None or vote.signer != state.leader(vote.view):
         return False
     contradiction = view.tally.contradiction(vote)
     if contradiction is None or state.index.get(sender) not in view.asked_twin:

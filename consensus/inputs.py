@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from consensus.journal import Record
-from consensus.types import Floor, Position, Verdict
+from consensus.types import Config, Floor, Position, Verdict
 from ledger.certificates import Certificate
 
 
@@ -55,12 +55,14 @@ class PayloadExpected:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """Answer to `RequestBuild`: the block, already executed by the host on the parent named there."""
+    """Answer to `RequestBuild`: the block, already executed by the host on the parent named there. `closes`: the set
+    of validators changes after it (R12)."""
 
     now: int
     view: int
     digest: bytes
     payload: bytes
+    closes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ class BuildFailed:
 @dataclass(frozen=True, slots=True)
 class Verified:
     """Answer to `RequestVerify`. `retry_at` (same clock as `now`) goes with LATER; `detail` with INVALID: which
-    rule or which roots disagree, without personal data."""
+    rule or which roots disagree, without personal data; `closes` with VALID: the set of validators changes after
+    this block (R12)."""
 
     now: int
     view: int
@@ -82,15 +85,30 @@ class Verified:
     verdict: Verdict
     retry_at: int = 0
     detail: str = ""
+    closes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
     """Answer to `Behind`: the host made durable every block up to the one that this finalization names (the one asked
-    for or a later one). None: it gave up and the store still ends at the last delivered block."""
+    for or a later one). None: it gave up and the store still ends at the last delivered block. `boundary` is the
+    digest of the last durable block if that one closes the epoch (R12)."""
 
     now: int
     certificate: Certificate | None
+    boundary: bytes | None = None
 
 
-Input: TypeAlias = Start | TimerFired | Message | PayloadExpected | Built | BuildFailed | Verified | CaughtUp
+@dataclass(frozen=True, slots=True)
+class NextEpoch:
+    """Answer to `EpochClosed` (R12): the boundary block is durable, and this is what state says of the epoch after it.
+    `config.root` is the boundary's digest. `guard` is the guard file's content where this host was an observer."""
+
+    now: int
+    config: Config
+    guard: Position | None = None
+
+
+Input: TypeAlias = (
+    Start | TimerFired | Message | PayloadExpected | Built | BuildFailed | Verified | CaughtUp | NextEpoch
+)

@@ -105,6 +105,19 @@ Wire: TypeAlias = (
 )
 
 
+def epoch_of(message: Wire) -> int | None:
+    """The epoch a message speaks about; None for block bytes, which belong to none."""
+    match message:
+        case Proposal(vote=vote) | VoteCast(vote=vote) | ProposalVote(vote=vote):
+            return vote.epoch
+        case Certified(certificate=certificate):
+            return certificate.epoch
+        case WantPayload() | Payload():
+            return None
+        case _:
+            return message.epoch
+
+
 def max_message_bytes(config: Config) -> int:
     """Longer messages are never needed; a transport may drop them unread."""
     return 4 + MAX_DOCUMENT_BYTES + config.max_payload

@@ -7,7 +7,18 @@ exclude each other, so that the other honest nodes stop too.
 
 from dataclasses import dataclass, field
 
-from consensus.effects import AwaitTransactions, Behind, Deliver, Effect, Halt, Persist, Rewrite, Send, SetTimer
+from consensus.effects import (
+    AwaitTransactions,
+    Behind,
+    Deliver,
+    Effect,
+    EpochClosed,
+    Halt,
+    Persist,
+    Rewrite,
+    Send,
+    SetTimer,
+)
 from consensus.journal import Record
 from consensus.messages import Certified, Wire, encode_message
 from consensus.types import Position
@@ -22,7 +33,7 @@ class Outbox:
     reports: list[Effect] = field(default_factory=list)
     """Evidence and Blame."""
     sends: list[Effect] = field(default_factory=list)
-    """Send and Serve."""
+    """Send, Serve and ServeClosing."""
     deliveries: list[Deliver] = field(default_factory=list)
     rewrite: Rewrite | None = None
     behind: Behind | None = None
@@ -30,6 +41,7 @@ class Outbox:
     """RequestBuild, RequestVerify."""
     awaiting: AwaitTransactions | None = None
     timer: SetTimer | None = None
+    closed: EpochClosed | None = None
     halt: Halt | None = None
 
     def send(self, to: str | None, message: Wire, payload: bytes = b"") -> None:
@@ -47,6 +59,8 @@ class Outbox:
             return (*found, *(Send(None, encode_message(Certified(one))) for one in proofs), self.halt)
         found.extend(self.sends)
         found.extend(self.deliveries)
+        if self.closed is not None:
+            return (*found, self.closed)
         found.extend(one for one in (self.rewrite, self.behind) if one is not None)
         found.extend(self.requests)
         found.extend(one for one in (self.awaiting, self.timer) if one is not None)

@@ -11,9 +11,10 @@ from consensus.inputs import Built
 from consensus.messages import MAX_CARRIED, Proposal, VoteCast
 from consensus.outbox import Outbox
 from consensus.state import State
+from consensus.tails import tail_payload
 from consensus.types import ROOT_VIEW, ConsensusError, Verdict
 from consensus.views import ViewState
-from ledger.certificates import Certificate, verify_certificate
+from ledger.certificates import Certificate, tail_digest, verify_certificate
 from ledger.errors import InvalidCertificate
 
 
@@ -28,8 +29,12 @@ def propose(state: State, out: Outbox) -> None:
     ref = state.ref(parent)
     assert ref is not None, "a usable parent has a block"
     state.build_asked = True
-    out.requests.append(RequestBuild(state.view, ref))
     state.build_parent = parent
+    boundary = state.closes_at(parent)
+    if boundary is None:
+        out.requests.append(RequestBuild(state.view, ref))
+    else:  # R12: the application has no part in tails
+        _propose_block(state, out, tail_digest(boundary), tail_payload(boundary), boundary)
 
 
 def on_built(state: State, out: Outbox, built: Built) -> None:
@@ -39,14 +44,19 @@ def on_built(state: State, out: Outbox, built: Built) -> None:
         return
     if len(built.payload) > state.config.max_payload or not built.payload:
         raise ConsensusError("payload_size", f"a built block has 1 to {state.config.max_payload} bytes")
-    candidate = view.candidate(state.build_parent, built.digest)
-    candidate.payload, candidate.verdict = built.payload, Verdict.VALID
+    _propose_block(state, out, built.digest, built.payload, built.digest if built.closes else None)
+
+
+def _propose_block(state: State, out: Outbox, digest: bytes, payload: bytes, closes: bytes | None) -> None:
+    view = state.at(state.view)
+    candidate = view.candidate(state.build_parent, digest)
+    candidate.payload, candidate.verdict, candidate.closes = payload, Verdict.VALID, closes
     view.slot = candidate
     state.clock.proposal_at = state.now
     store_payload(out, state.view, candidate)
     vote = state.cast("notarize", state.view, candidate, out)
     view.proposal = Proposal(vote, *carried_proofs(state, state.view, candidate.parent_view))
-    out.send(None, view.proposal, built.payload)
+    out.send(None, view.proposal, payload)
     count_vote(state, out, vote)
 
 
@@ -88,7 +98,7 @@ def accept_proposal(state: State, out: Outbox, message: Proposal, payload: bytes
         return
     if (slot.parent_view, slot.digest.hex()) != (vote.parent_view, vote.digest):
         view.equivocated = True  # R11: the second one is not kept; a certificate may still name it
-    elif slot.payload is None and state.config.payloads.is_payload(slot.digest, payload):
+    elif slot.payload is None and state.is_payload(slot.digest, payload):
         slot.payload = payload
     elif slot.payload is None:
         _reject(state, out, view, "payload")

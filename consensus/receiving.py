@@ -19,10 +19,11 @@ from consensus.messages import (
     WantPayload,
     WantProposalVote,
     decode_message,
+    epoch_of,
 )
 from consensus.outbox import Outbox
 from consensus.proposing import accept_proposal, learn_foreign
-from consensus.serving import on_certificate_wanted, on_payload_wanted
+from consensus.serving import on_certificate_wanted, on_other_epoch, on_payload_wanted
 from consensus.startup import on_position_asked, on_position_told
 from consensus.state import LOOKAHEAD, RETENTION, State
 from ledger.certificates import Vote, check_subject, verify_vote
@@ -36,13 +37,17 @@ def on_message(state: State, out: Outbox, sender: str, data: bytes) -> None:
     except DecodeError:
         state.blame(out, sender, "malformed")
         return
+    epoch = epoch_of(message)
+    if epoch is not None and epoch != state.config.epoch:
+        on_other_epoch(state, out, sender, epoch)
+        return
     match message:
         case Proposal():
             heard = _on_proposal(state, out, sender, message, payload)
         case VoteCast(vote=vote):
             heard = _on_vote(state, out, sender, vote)
         case Certified(certificate=certificate):
-            heard = certificate.epoch == state.config.epoch and learn_foreign(state, out, sender, certificate)
+            heard = learn_foreign(state, out, sender, certificate)
         case WantCertificate():
             heard = on_certificate_wanted(state, out, sender, message)
         case WantPayload(digest=digest):
@@ -65,7 +70,7 @@ def on_message(state: State, out: Outbox, sender: str, data: bytes) -> None:
 def _on_proposal(state: State, out: Outbox, sender: str, message: Proposal, payload: bytes) -> bool:
     """A8: the leader's signature first, everything else after it. A11: kept for at most LOOKAHEAD views ahead."""
     vote = message.vote
-    if vote.epoch != state.config.epoch or not state.final_view < vote.view <= state.view + LOOKAHEAD:
+    if not state.final_view < vote.view <= state.view + LOOKAHEAD:
         return False
     leader = state.leader(vote.view)
     if vote.kind != "notarize" or vote.signer != leader or state.index.get(sender) != leader:
@@ -79,8 +84,6 @@ def _on_proposal(state: State, out: Outbox, sender: str, message: Proposal, payl
 
 def _on_vote(state: State, out: Outbox, sender: str, vote: Vote) -> bool:
     """Votes come from their signer (B17) and only for views near the current one (R1)."""
-    if vote.epoch != state.config.epoch:
-        return False
     if state.index.get(sender) != vote.signer:
         state.blame(out, sender, "impersonation")
         return False
@@ -144,7 +147,7 @@ def _on_payload(state: State, out: Outbox, sender: str, digest: bytes, payload: 
         for candidate in state.views[number].named(digest)
         if candidate.payload is None
     ]
-    if missing and not state.config.payloads.is_payload(digest, payload):
+    if missing and not state.is_payload(digest, payload):
         state.blame(out, sender, "payload")
         return False
     for candidate in missing:

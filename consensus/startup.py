@@ -5,7 +5,10 @@ are in their views, the journal is shown to be at least as new as the guard file
 n-1-f peers have shown no vote of ours that the journal does not know.
 """
 
+from dataclasses import replace
+
 from consensus.certifying import begin_view, learn, note_seen
+from consensus.effects import Rewrite
 from consensus.inputs import Start
 from consensus.journal import FloorMark, OwnVote, StoredCertificate, StoredPayload
 from consensus.messages import AskPosition, TellPosition
@@ -25,6 +28,7 @@ def on_start(state: State, out: Outbox, start: Start) -> None:
     state.incarnation = start.incarnation
     state.delivered = start.floor.ref
     state.last_block_at = state.last_final_at = state.standstill_at = state.now
+    start = _drop_closed_epoch(state, out, start)
     _check_floor(state, start)
     if start.floor.certificate is not None:
         learn(state, out, start.floor.certificate, replay=True)
@@ -46,6 +50,27 @@ def on_start(state: State, out: Outbox, start: Start) -> None:
     begin_view(state, out)
     if state.me is not None:
         ask_positions(state, out)
+
+
+def _drop_closed_epoch(state: State, out: Outbox, start: Start) -> Start:
+    """R12: a journal of an earlier epoch, which the store has left, is replaced: nothing signed in that epoch can
+    contradict anything here. One of a later epoch stops this validator (`_check_record_epoch`)."""
+    epochs = [_epoch_of(record) for record in start.records if not isinstance(record, StoredPayload)]
+    if not epochs or max(epochs) >= state.config.epoch:
+        return start
+    if state.me is not None:
+        out.rewrite = Rewrite((FloorMark(state.config.epoch, start.floor.ref.view),))
+    return replace(start, records=())
+
+
+def _epoch_of(record: OwnVote | StoredCertificate | FloorMark) -> int:
+    match record:
+        case OwnVote(vote):
+            return vote.epoch
+        case StoredCertificate(certificate):
+            return certificate.epoch
+        case FloorMark(epoch):
+            return epoch
 
 
 def _check_floor(state: State, start: Start) -> None:
@@ -120,7 +145,7 @@ def _answers_needed(state: State) -> int:
 
 def ask_positions(state: State, out: Outbox) -> None:
     """A9: ask everybody who has not answered; repeated until enough have."""
-    if state.may_vote or state.me is None:
+    if state.may_vote or state.me is None or state.closed:
         return
     state.ask_again_at = state.now + state.config.timing.retry
     question = AskPosition(state.config.epoch, state.incarnation)
@@ -132,11 +157,11 @@ def ask_positions(state: State, out: Outbox) -> None:
 def on_position_asked(state: State, out: Outbox, sender: str, asked: AskPosition) -> bool:
     """Tell a validator what proves its highest position; ask back at once when its own answer is still missing."""
     index = state.index.get(sender)
-    if index is None or asked.epoch != state.config.epoch:
+    if index is None:
         return False
     vote, certificate = state.last_seen.get(index, (None, None))
     out.send(sender, TellPosition(asked.epoch, asked.incarnation, vote, certificate))
-    if not state.may_vote and state.me is not None and index not in state.answers:
+    if not (state.may_vote or state.closed) and state.me is not None and index not in state.answers:
         out.send(sender, AskPosition(state.config.epoch, state.incarnation))
     return True
 
@@ -147,8 +172,8 @@ def on_position_told(state: State, out: Outbox, sender: str, told: TellPosition)
     Raises Halted `unknown_vote` when a peer proves the contrary.
     """
     index = state.index.get(sender)
-    current = (told.epoch, told.incarnation) == (state.config.epoch, state.incarnation)
-    if index is None or index == state.me or not current or state.may_vote or state.me is None:
+    current = told.incarnation == state.incarnation
+    if index is None or index == state.me or not current or state.may_vote or state.me is None or state.closed:
         return index is not None
     proofs: list[Vote | Certificate] = [one for one in (told.vote, told.certificate) if one is not None]
     for proof in proofs:

@@ -11,6 +11,7 @@ from consensus.effects import Blame, Block, Halt
 from consensus.journal import OwnVote
 from consensus.leaders import leader_of, leader_order
 from consensus.outbox import Outbox
+from consensus.tails import is_tail
 from consensus.timers import Activity, ViewClock, timeout
 from consensus.types import ROOT_VIEW, Config, ConsensusError, Position, Ref, Verdict
 from consensus.views import Candidate, ViewState
@@ -88,6 +89,10 @@ class State:
         self.wants: dict[tuple[str, int], Attempt] = {}
         self.incarnation = 0
         self.answers: set[int] = set()
+        self.closed = False
+        """R12: the last block of the epoch was delivered. Nothing is signed or asked for any more."""
+        self.told_at: dict[str, int] = {}
+        """R12: when a peer of another epoch was last answered."""
         self.ask_again_at = 0
         self.guard: Position | None = None
         self.journal_bytes = 0
@@ -125,6 +130,15 @@ class State:
             return view == self.delivered.view
         found = self.views.get(view)
         return found is not None and found.decided is not None and found.decided.verdict is Verdict.VALID
+
+    def closes_at(self, view: int) -> bytes | None:
+        """R12: the boundary, if the decided block of this view is it or a tail above it: only tails build on that."""
+        found = self.views.get(view)
+        return found.decided.closes if found is not None and found.decided is not None else None
+
+    def is_payload(self, digest: bytes, payload: bytes) -> bool:
+        """Whether these are the bytes that the digest names: a block of the application, or a tail."""
+        return is_tail(digest, payload) or self.config.payloads.is_payload(digest, payload)
 
     def best_parent(self) -> int | None:
         """R3, A6: the highest usable view below the current one with a nullification for every view between; None

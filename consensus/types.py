@@ -135,6 +135,7 @@ class Config:
 class Status:
     """Where a core stands, for readiness, metrics and people. Nothing may be decided by it."""
 
+    epoch: int
     view: int
     leader: str
     final_view: int

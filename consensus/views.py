@@ -27,6 +27,8 @@ class Candidate:
     detail: str = ""
     stored: bool = False
     """The bytes are in the journal."""
+    closes: bytes | None = None
+    """R12: the digest of the epoch's last block if this is that block or a tail above it; known once VALID."""
 
 
 @dataclass(slots=True)

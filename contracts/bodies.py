@@ -8,8 +8,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from contracts.genesis import FinalityKey
 from contracts.statements import SignedStatement
-from ledger.types import Count, Hex16, Hex32, Name, OrgId
+from ledger.types import Count, Hex16, Hex32, Millis, Name, OrgId
 
 MAX_OPERATIONS = 500
 """Items in one body; the genesis limit may be lower."""
@@ -18,6 +19,11 @@ MAX_TOKEN_CHARS = 16_384
 MAX_CO_ADJUDICATORS = 8
 MAX_POLICIES = 16
 """Policies of one insurer in one claim."""
+
+MAX_CHANGES = 32
+"""Changes in one proposal: more than any real change of a set needs, few enough to check within one block."""
+MAX_OVERLAP_BLOCKS = 1_000_000
+"""Blocks for which an old key may still count beside its successor."""
 
 RecordType: TypeAlias = Literal["admission", "discharge", "invoice", "charges"]
 Verdict: TypeAlias = Literal["accepted", "rejected"]
@@ -161,7 +167,63 @@ class PayoutAck(_Body, frozen=True):
     token: Token
 
 
+class SeatGiven(_Body, frozen=True, tag_field="change", tag="validator.seat"):
+    """A seat for a participant, or other keys for the one it has. The signing key is registered and has no end."""
+
+    participant: OrgId
+    signing_key: Hex32
+    finality_key: FinalityKey
+
+
+class SeatTaken(_Body, frozen=True, tag_field="change", tag="validator.remove"):
+    """The participant votes no more; it stays a member."""
+
+    participant: OrgId
+
+
+class KeyRotated(_Body, frozen=True, tag_field="change", tag="key.rotate"):
+    """A new signing key from the next epoch's first block on; the key with the id `retires` counts for `overlap_blocks`
+    blocks more. A seat held with the retired key goes over to the new one."""
+
+    participant: OrgId
+    public_key: Hex32
+    retires: Hex16
+    overlap_blocks: Annotated[int, Meta(ge=0, le=MAX_OVERLAP_BLOCKS)]
+
+
+class Thawed(_Body, frozen=True, tag_field="change", tag="participant.thaw"):
+    """What a frozen participant signs counts again."""
+
+    participant: OrgId
+
+
+Change: TypeAlias = SeatGiven | SeatTaken | KeyRotated | Thawed
+
+
+class GovernancePropose(_Body, frozen=True):
+    """`governance.propose`, by any participant. Applied as a whole and in order when it has passed; `expires_ms` is the
+    block time after which votes for it are refused."""
+
+    changes: Annotated[tuple[Change, ...], Meta(min_length=1, max_length=MAX_CHANGES)]
+    expires_ms: Millis
+
+
+class GovernanceVote(_Body, frozen=True):
+    """`governance.vote`, by a participant with a seat: yes. There is no other vote."""
+
+    proposal_id: Hex32
+
+
+class GovernanceFreeze(_Body, frozen=True):
+    """`governance.freeze`, by a participant with a seat outside the other's control group."""
+
+    participant: OrgId
+
+
 BODIES: dict[str, type[Struct]] = {
+    "governance.propose": GovernancePropose,
+    "governance.vote": GovernanceVote,
+    "governance.freeze": GovernanceFreeze,
     "policy.commit": PolicyCommit,
     "consent.grant": ConsentGrant,
     "consent.revoke": ConsentRevoke,

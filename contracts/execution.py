@@ -14,10 +14,11 @@ from contracts.genesis import Genesis, decode_genesis, genesis_hash
 from contracts.kinds import prepare
 from contracts.limits import Budget, check_transaction
 from contracts.membership import MIN_VALIDATORS, check_genesis, genesis_values, validator_set
-from contracts.operations import BlockContext
+from contracts.operations import BlockContext, Electorate
 from contracts.receipts import Receipt, receipts_root
 from contracts.states import encode_state, state_key
 from contracts.transition import BlockRun
+from contracts.validators import first_validators, read_validators
 from ledger.blocks import Block, Header, encode_block, header_hash, transactions_root
 from ledger.certificates import ValidatorSet
 from ledger.errors import DecodeError, InvalidBlock, InvalidTransaction
@@ -43,7 +44,7 @@ Verifier = Callable[[SignedTransaction], None]
 Decoder = Callable[[bytes], SignedTransaction]
 MAX_PASSED_OVER = 2_000
 """Candidates that do not fit before a proposer stops looking: it has a leader's time limit to keep."""
-ROOTS = ("tx_root", "receipts_root", "log_size", "log_root", "state_root")
+ROOTS = ("tx_root", "receipts_root", "log_size", "log_root", "state_root", "next_validator_set_hash")
 """Header fields that execution gives, in the order in which they depend on each other."""
 
 
@@ -53,7 +54,8 @@ class ChainState:
 
     `read` looks through the overlays of blocks that are not final to the final state. `is_recent` says whether
     a transaction id stands in the last 48 hours of this ancestry. Whoever keeps a chain replaces both by readers
-    of its own once a block is final, else they grow by one level with each block.
+    of its own once a block is final, else they grow by one level with each block. `validators` vote on the next
+    block.
     """
 
     genesis: Genesis
@@ -66,6 +68,7 @@ class ChainState:
     state_map: StateMap
     frontier: Frontier
     is_recent: Callable[[str], bool]
+    validators: ValidatorSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ def genesis_state(genesis_bytes: bytes, *, min_validators: int = MIN_VALIDATORS)
         state_map=StateMap().update({map_key(key): map_value(item) for key, item in state.items()}),
         frontier=Frontier(),
         is_recent=lambda tx_id: False,
+        validators=first_validators(genesis),
     )
 
 
@@ -182,26 +186,26 @@ def compare_changes(ours: dict[str, Versioned], theirs: dict[str, Versioned]) ->
 
 
 @lru_cache(maxsize=8)
-def _validators_of(genesis: Genesis) -> ValidatorSet:
-    return validator_set(genesis)
+def _members_of(genesis: Genesis) -> tuple[str, ...]:
+    return tuple(member.id for member in genesis.participants)
 
 
 def _begin(parent: ChainState, time_ms: int) -> BlockRun:
     if time_ms <= parent.time_ms:
         raise InvalidBlock("time", f"{time_ms} is not after the parent's {parent.time_ms}")
-    context = BlockContext(parent.genesis.network, parent.height + 1, time_ms, parent.read)
+    electorate = Electorate(parent.validators, _members_of(parent.genesis))
+    context = BlockContext(parent.genesis.network, parent.height + 1, time_ms, parent.read, electorate)
     return BlockRun(context, parent.header_hash)
 
 
 def _check_header(parent: ChainState, header: Header) -> None:
-    validators = _validators_of(parent.genesis)
+    validators = parent.validators
     expected = (
         ("network", header.network, parent.genesis.network),
         ("height", header.height, parent.height + 1),
         ("parent", header.parent, parent.header_hash.hex()),
         ("epoch", header.epoch, validators.epoch),
         ("validator_set", header.validator_set_hash, validators.hash.hex()),
-        ("validator_set", header.next_validator_set_hash, validators.hash.hex()),
     )
     for code, stated, known in expected:
         if stated != known:
@@ -222,7 +226,7 @@ def _finish(parent: ChainState, run: BlockRun, taken: set[str]) -> ExecutedBlock
     state_map = parent.state_map.update(dict(overlay.map_changes()))
     receipts = tuple(run.receipts)
     transactions = tuple(signed.encoded for signed in run.transactions)
-    validators = _validators_of(parent.genesis)
+    validators, following = parent.validators, read_validators(overlay.read, parent.genesis)
     header = Header(
         network=parent.genesis.network,
         epoch=validators.epoch,
@@ -235,7 +239,7 @@ def _finish(parent: ChainState, run: BlockRun, taken: set[str]) -> ExecutedBlock
         state_root=state_map.root.hex(),
         receipts_root=receipts_root(receipts).hex(),
         validator_set_hash=validators.hash.hex(),
-        next_validator_set_hash=validators.hash.hex(),
+        next_validator_set_hash=following.hash.hex(),
     )
     block = Block(header=header, transactions=transactions)
     digest = header_hash(header)
@@ -252,6 +256,7 @@ def _finish(parent: ChainState, run: BlockRun, taken: set[str]) -> ExecutedBlock
         state_map=state_map,
         frontier=frontier,
         is_recent=lambda tx_id: tx_id in ids or earlier(tx_id),
+        validators=following,
     )
     return ExecutedBlock(
         block=block,

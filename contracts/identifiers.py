@@ -37,6 +37,11 @@ def derive_payout_id(claim_id: str, policy_id: str, attempt: int) -> str:
     return tagged_hex("payout-id", encode({"claim_id": claim_id, "policy_id": policy_id, "attempt": attempt}))
 
 
+def derive_proposal_id(network: str, author: str, proposal: object) -> str:
+    """Who proposes what, until when."""
+    return tagged_hex("proposal-id", encode({"network": network, "author": author, "proposal": proposal}))
+
+
 def derive_product_hash(contract_hash: str, tables_hash: str) -> str:
     """What a policy commits to: a program and the tables it runs with."""
     return tagged_hex("product", encode({"contract_hash": contract_hash, "tables_hash": tables_hash}))

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
-from contracts import adjudication, bodies, claims, consents, evidence, payouts, policies, records
+from contracts import adjudication, bodies, claims, consents, evidence, governance, payouts, policies, records
 from contracts.operations import Handler
 from ledger.encoding import convert
 from ledger.errors import DecodeError
@@ -90,7 +90,14 @@ def _count_statements(body: bodies.ClaimAdjudicate) -> int:
     return sum(len(item.signatures) for item in body.statements)
 
 
+def _count_possessions(body: bodies.GovernancePropose) -> int:
+    return sum(isinstance(item, bodies.SeatGiven) for item in body.changes)
+
+
 KINDS: Final[Mapping[str, Kind]] = {
+    "governance.propose": Kind(bodies.GovernancePropose, _single(governance.apply_propose), _count_possessions),
+    "governance.vote": Kind(bodies.GovernanceVote, _single(governance.apply_vote), _none),
+    "governance.freeze": Kind(bodies.GovernanceFreeze, _single(governance.apply_freeze), _none),
     "policy.commit": Kind(bodies.PolicyCommit, _each(policies.apply_commit, "policies"), _none),
     "consent.grant": Kind(bodies.ConsentGrant, _each(consents.apply_grant, "tokens"), _count_tokens),
     "consent.revoke": Kind(bodies.ConsentRevoke, _single(consents.apply_revoke), _one),

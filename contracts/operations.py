@@ -13,6 +13,7 @@ from contracts.errors import Refusal
 from contracts.genesis import Limits, Parameters
 from contracts.receipts import Event, Topic
 from contracts.states import (
+    FreezeState,
     KeyState,
     ParticipantState,
     ProgramIndexState,
@@ -23,17 +24,41 @@ from contracts.states import (
     read_parameters,
     state_key,
 )
+from ledger.certificates import ValidatorSet
 from ledger.state import Overlay, Reader, Scope, Versioned
 
 S = TypeVar("S", bound=State)
 
 
+@dataclass(frozen=True, slots=True)
+class Electorate:
+    """Who votes on this block, and every member there is."""
+
+    validators: ValidatorSet
+    members: tuple[str, ...]
+
+
 class BlockContext:
     """What all operations of one block share: its place in the chain, its overlay, and values read before."""
 
-    __slots__ = ("_decoded", "_known", "_parent", "height", "limits", "network", "overlay", "parameters", "time_ms")
+    __slots__ = (
+        "_decoded",
+        "_known",
+        "_parent",
+        "electorate",
+        "height",
+        "limits",
+        "network",
+        "overlay",
+        "parameters",
+        "time_ms",
+    )
 
-    def __init__(self, network: str, height: int, time_ms: int, parent: Reader) -> None:
+    def __init__(
+        self, network: str, height: int, time_ms: int, parent: Reader, electorate: "Electorate | None" = None
+    ) -> None:
+        """`electorate` is needed by governance alone."""
+        self.electorate = electorate
         self.network = network
         self.height = height
         self.time_ms = time_ms
@@ -162,9 +187,18 @@ Handler = Callable[[Operation, Any], str]
 """Applies one item of a body; returns the id of the object made. Raises Refusal."""
 
 
+def is_frozen(block: BlockContext, participant: str) -> bool:
+    """Whether the validators put this participant out of action before this block."""
+    found = block.read(FreezeState, participant)
+    return found is not None and found.from_height is not None and found.from_height <= block.height
+
+
 def read_active_key(block: BlockContext, participant: str, key_id: str) -> bytes | None:
-    """The Ed25519 key if it is this participant's and active at the height of the block; else None."""
+    """The Ed25519 key if it is this participant's, active at the height of the block, and it is not frozen; else
+    None."""
     found = block.read(KeyState, key_id)
     if found is None or found.participant != participant or not found.is_active(block.height):
+        return None
+    if is_frozen(block, participant):
         return None
     return bytes.fromhex(found.public_key)

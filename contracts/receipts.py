@@ -29,6 +29,9 @@ Topic: TypeAlias = Literal[
     "payout.ordered",
     "payout.settled",
     "payout.paid",
+    "governance.proposed",
+    "governance.passed",
+    "participant.frozen",
 ]
 
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from contracts.genesis import Limits, Parameters
+from ledger.certificates import Validator
 from ledger.encoding import encode_trusted
 from ledger.state import Reader
 
@@ -88,6 +89,51 @@ class ParametersState(State, frozen=True):
     FAMILY: ClassVar[str] = "parameters"
     limits: Limits
     parameters: Parameters
+
+
+class EpochState(State, frozen=True):
+    """`epoch/<number>`, from the second on: who votes on the blocks from `from_height` on, ascending by id. The first
+    set is genesis'."""
+
+    FAMILY: ClassVar[str] = "epoch"
+    epoch: int
+    from_height: int
+    validators: tuple[Validator, ...]
+
+
+class CurrentEpochState(State, frozen=True):
+    """`epoch/current`: the number of the newest set; there is none while the first one votes."""
+
+    FAMILY: ClassVar[str] = "epoch"
+    epoch: int
+
+
+class ProposalState(State, frozen=True):
+    """`proposal/<proposal_id>`. `changes` as proposed; `voters` are participants, counted by control group."""
+
+    FAMILY: ClassVar[str] = "proposal"
+    author: str
+    epoch: int
+    expires_ms: int
+    changes: tuple[dict[str, Any], ...]
+    voters: tuple[str, ...]
+    passed_height: int | None
+
+
+class FreezeState(State, frozen=True):
+    """`freeze/<participant>`: who asked for it in `epoch`, and from when on nothing it signs counts, if ever."""
+
+    FAMILY: ClassVar[str] = "freeze"
+    epoch: int
+    supporters: tuple[str, ...]
+    from_height: int | None
+
+
+class FinalityKeyState(State, frozen=True):
+    """`finality-key/<public key>`: whose it is, for keys that genesis did not know."""
+
+    FAMILY: ClassVar[str] = "finality-key"
+    participant: str
 
 
 class PolicyState(State, frozen=True):
@@ -336,6 +382,10 @@ FAMILIES: tuple[type[Any], ...] = (
     KeyState,
     ProgramState,
     ParametersState,
+    EpochState,
+    ProposalState,
+    FreezeState,
+    FinalityKeyState,
     PolicyState,
     AccountState,
     ConsentState,

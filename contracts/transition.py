@@ -7,7 +7,7 @@ here depends on anything but the parent state, the block's time and the transact
 
 from contracts.errors import Refusal
 from contracts.kinds import Prepared, Step
-from contracts.operations import BlockContext, Operation, Speaker, read_active_key
+from contracts.operations import BlockContext, Operation, Speaker, is_frozen, read_active_key
 from contracts.receipts import OperationResult, Receipt
 from contracts.states import KeyState
 from ledger.errors import InvalidTransaction
@@ -86,6 +86,8 @@ class BlockRun:
         return result
 
     def _author_fault(self, signed: SignedTransaction) -> str | None:
+        if is_frozen(self.context, signed.content.author):
+            return "PARTICIPANT_FROZEN"
         active = read_active_key(self.context, signed.content.author, signed.content.key_id)
         return "KEY_NOT_ACTIVE" if active is None else None
 

@@ -272,16 +272,25 @@ def verify_certificate(
     _verify_statements(certificate.subject, signers, certificate.signatures, validators, chain, scheme)
 
 
+def tail_digest(boundary: bytes) -> bytes:
+    """The one name of every tail block of an epoch (rule R12): `boundary` is the digest of the block that closes it.
+
+    Honest validators vote for it only above that block, so a finalization of a tail proves the boundary.
+    """
+    return tagged_hash("epoch-tail", boundary)
+
+
 def verify_finality(
     certificate: Certificate, digest: bytes, validators: ValidatorSet, chain: bytes, scheme: Scheme = SIGNATURES
 ) -> None:
     """`verify_certificate` for a reader who wants to know that the block named `digest` is final.
 
-    Only a certificate of kind finalize proves a header. Adds the codes `kind` and `digest`.
+    Only a certificate of kind finalize proves a header: its own, or that of a tail block above it where the block
+    closes its epoch. Adds the codes `kind` and `digest`.
     """
     if certificate.kind != "finalize":
         raise InvalidCertificate("kind", f"a {certificate.kind} certificate does not prove that a block is final")
-    if certificate.digest != digest.hex():
+    if certificate.digest not in (digest.hex(), tail_digest(digest).hex()):
         raise InvalidCertificate("digest", f"the certificate speaks about {certificate.digest}, not {digest.hex()}")
     verify_certificate(certificate, validators, chain, scheme)
 

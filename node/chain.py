@@ -14,6 +14,7 @@ import msgspec
 
 from contracts.execution import ChainState, ExecutedBlock, genesis_state
 from contracts.receipts import Receipt
+from contracts.validators import closes_epoch, read_validators
 from ledger.blocks import decode_block, header_hash
 from ledger.encoding import encode_trusted
 from ledger.errors import LedgerError, StoreError
@@ -86,6 +87,11 @@ class Chain:
     def is_executed(self, digest: bytes) -> bool:
         """Whether the block can be committed without more work."""
         return digest in self._overlays
+
+    def closes_epoch(self, digest: bytes) -> bool:
+        """Whether an executed block is the last of its epoch."""
+        overlay = self._overlays.get(digest)
+        return overlay is not None and closes_epoch(overlay.executed.block.header)
 
     @property
     def is_full(self) -> bool:
@@ -243,6 +249,7 @@ class Chain:
             state_map=state_map,
             frontier=frontier,
             is_recent=self.recent.contains,
+            validators=read_validators(self._state.read, start.genesis),
         )
 
     def _load_recent(self) -> None:

@@ -70,6 +70,11 @@ class ChainSource:
     def leaf(self, index: int) -> bytes:
         return self._chain.store.entry(index)
 
+    def certificate(self, height: int) -> Certificate:
+        encoded = self._chain.block_at(height).certificate
+        assert encoded is not None, "the last block of an epoch has a certificate"
+        return decode_certificate(encoded)
+
     def leaf_path(self, index: int) -> list[bytes]:
         return self._index.log.inclusion_proof(index, self._final.frontier.size)
 

@@ -7,29 +7,26 @@ live in one process; everything started here is stopped here; nothing reaches th
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from consensus.types import Config, Timing
+from consensus.types import Timing
 from contracts.genesis import genesis_hash
-from contracts.membership import validator_set
 from contracts.states import read_parameters
-from ledger.blocks import MAX_BLOCK_BYTES
-from ledger.certificates import Kind, ValidatorSet
-from ledger.crypto import bls, ed25519
+from ledger.certificates import ValidatorSet
 from ledger.store import Store
 from ledger.transactions import Endorsement, SignedTransaction, build_transaction
 from node.chain import Chain
 from node.clock import Clock
 from node.config import NodeConfig
-from node.errors import ConfigError
 from node.identity import Identity
 from node.mempool import Mempool
 from node.ordering import blocksync, neighbours
 from node.ordering.driver import Driver
+from node.ordering.epochs import EpochSource
 from node.ordering.gossip import REPEAT_S, Gossip, Intake, Pace
 from node.ordering.links import Links
 from node.ordering.neighbours import MAX_SKEW_MS, Neighbours
@@ -41,20 +38,6 @@ from node.signatures import SignatureMemory
 
 LIFETIME_MS = 3_600_000
 """A transaction of this node's own expires one hour after it was signed: final within seconds, or never."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeySigner:
-    """Votes with the keys of the node's folder (`consensus.types.Signer`)."""
-
-    identity: Identity
-
-    def sign_vote(self, kind: Kind, message: bytes) -> bytes:
-        """Ed25519 for notarize and nullify, BLS for finalize."""
-        if kind != "finalize":
-            return ed25519.sign(self.identity.signing.secret, message)
-        assert self.identity.finality is not None, "only a validator is asked to vote"
-        return bls.sign(self.identity.finality.secret, message)
 
 
 class Node:
@@ -82,7 +65,6 @@ class Node:
         self._store, self.chain = _open_chain(folder, config, genesis)
         self.genesis = self.chain.final.genesis
         self.network = self.genesis.network
-        self.validators = validator_set(self.genesis)
         self.signatures = SignatureMemory()
         self.mempool = Mempool(config.mempool, self.signatures)
         self._workshop = Workshop(
@@ -100,6 +82,11 @@ class Node:
         links.on_message(Lane.GOSSIP, self._intake.receive)
         links.register(blocksync.METHOD, self.driver.sync.serve)
         links.register(neighbours.METHOD, self.neighbours.serve)
+
+    @property
+    def validators(self) -> ValidatorSet:
+        """Who votes on the next block."""
+        return self.chain.final.validators
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -205,6 +192,7 @@ class Node:
             "mempool": len(self.mempool),
             "mempool_bytes": self.mempool.size_bytes,
             "validator": self.driver.is_voting,
+            "epoch": self.validators.epoch,
             "view": self.driver.view,
             "halted": None if halted is None else halted.code,
             "clock_skew_ms": self.neighbours.skew_ms(),
@@ -242,26 +230,20 @@ class Node:
 
     def _wiring(self, timing: Timing | None) -> Wiring:
         ordering = self.config.ordering
-        chain = self.chain.genesis_state.chain
-        me = _voting_index(self.identity, self.validators)
         heartbeat = read_parameters(self.chain.final.read).parameters.heartbeat_ms
-        core = Config(
-            chain=chain,
-            validators=self.validators,
-            me=me,
-            root=chain,
-            leader_seed=chain,
+        epochs = EpochSource(
+            chain=self.chain,
+            identity=self.identity,
             payloads=self._workshop.names,
-            signer=None if me is None else KeySigner(self.identity),
             timing=timing or Timing(base=ordering.delta_ms, heartbeat=heartbeat),
-            max_payload=MAX_BLOCK_BYTES,
+            log=self.log,
         )
         return Wiring(
             chain=self.chain,
             workshop=self._workshop,
             links=self.peers,
             clock=self.clock,
-            config=core,
+            epochs=epochs,
             folder=self.folder / "data",
             log=self.log,
             block_interval_ms=ordering.block_interval_ms,
@@ -279,22 +261,3 @@ def _open_chain(folder: Path, config: NodeConfig, genesis: bytes) -> tuple[Store
         url = f"sqlite:///{data / 'ledger.db'}"
     store = Store(url, genesis_hash(genesis))
     return store, Chain(store, genesis)
-
-
-def _voting_index(identity: Identity, validators: ValidatorSet) -> int | None:
-    """This node's place in the set, None for an observer.
-
-    Raises ConfigError `keys` when the registry names other keys than the folder holds: its votes would be void.
-    """
-    index = validators.index_of(identity.participant)
-    if index is None:
-        return None
-    member = validators.validators[index]
-    faults = []
-    if member.signing_key != identity.signing.public.hex():
-        faults.append(("keys/signing.json", "is not the key that genesis names for this validator"))
-    if identity.finality is None or member.finality_key != identity.finality.public.hex():
-        faults.append(("keys/finality.json", "is not the key that genesis names for this validator"))
-    if faults:
-        raise ConfigError("keys", faults)
-    return index

@@ -10,18 +10,26 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from contracts.bodies import ClaimAdjudicate
+from contracts.genesis import genesis_hash
+from contracts.kinds import prepare
+from contracts.membership import FIRST_EPOCH
 from contracts.states import ClaimState, read_case, read_claim
+from contracts.validators import read_epoch
 from ledger.blocks import Header
 from ledger.certificates import Certificate
 from ledger.encoding import decode, decode_as
 from ledger.mapproofs import MapProof
+from ledger.merkle import leaf_hash
 from ledger.state import Entry, Versioned
+from ledger.transactions import decode_transaction
 from node.audit.dossier import (
     MAX_ITEMS,
     Anchor,
     CarriedValue,
     DisclosedRecord,
     Dossier,
+    EpochEnd,
     Head,
     PaymentOpening,
     PolicyOpening,
@@ -49,6 +57,9 @@ class LedgerSource(Protocol):
     def header_leaf_index(self, height: int) -> int: ...
     def transaction(self, height: int, index: int) -> bytes: ...
     def value_written(self, height: int, key: str) -> bytes | None: ...
+    def certificate(self, height: int) -> Certificate:
+        """The finalization stored with a block that closes its epoch."""
+        ...
 
 
 class Material(Struct, frozen=True):
@@ -87,6 +98,7 @@ def build_dossier(source: LedgerSource, claim_id: str, material: Material) -> Do
         genesis=decode(source.genesis_bytes),
         claim_id=claim_id,
         insurer=claim.insurer,
+        epochs=_epochs(source, header.epoch),
         anchor=Anchor(header=header, certificate=certificate),
         headers=tuple(_prove_header(source, height) for height in heights),
         entries=tuple(_prove_entry(source, index) for index in wanted),
@@ -125,6 +137,7 @@ class _Collector:
         while self._queue:
             self._follow(self._queue.popleft())
         self._carry_predecessors()
+        self._carry_registry()
 
     def _start_keys(self) -> list[str]:
         claim = self._claim
@@ -171,6 +184,19 @@ class _Collector:
                     self._carry(write.key, write.version - 1, bytes.fromhex(write.prev))
                     written.add(before)
 
+    def _carry_registry(self) -> None:
+        """Keys that came or ended after genesis, and freezes, of everybody who signed something here."""
+        origin = leaf_hash(genesis_hash(self._source.genesis_bytes))
+        places = {(entry.height, entry.index) for entry in self.entries.values()}
+        for key in sorted({key for place in places for key in _registry_keys(self._source.transaction(*place))}):
+            found = self._source.read(key)
+            leaf = found.entry if found else origin
+            while leaf != origin:
+                entry = decode_as(self._source.leaf(self._source.leaf_index(leaf)), Entry)
+                write = next(write for write in entry.writes if write.key == key)
+                self._carry(key, write.version, leaf)
+                leaf = bytes.fromhex(write.prev) if write.prev else origin
+
     def _carry(self, key: str, version: int, leaf: bytes) -> None:
         index = self._source.leaf_index(leaf)
         entry = decode_as(self._source.leaf(index), Entry)
@@ -178,6 +204,28 @@ class _Collector:
         assert value is not None, "a shared object is never deleted"
         self.carried.append(CarriedValue(key=key, version=version, value=decode(value)))
         self.carried_leaves.add(index)
+
+
+def _registry_keys(data: bytes) -> set[str]:
+    """State keys of the registry that decide whether a transaction's signatures count."""
+    signed = decode_transaction(data)
+    signers = [(signed.content.author, signed.content.key_id)]
+    signers += [(item.participant, item.key_id) for item in signed.content.endorsements]
+    for _, item in prepare(signed).steps:
+        if isinstance(item, ClaimAdjudicate):
+            signers += [(one.participant, one.key_id) for part in item.statements for one in part.signatures]
+    return {f"key/{key_id}" for _, key_id in signers} | {f"freeze/{participant}" for participant, _ in signers}
+
+
+def _epochs(source: LedgerSource, last: int) -> tuple[EpochEnd, ...]:
+    """How each epoch before `last` ended."""
+    found = []
+    for number in range(FIRST_EPOCH + 1, last + 1):
+        epoch = read_epoch(source.read, number)
+        assert epoch is not None, "a header's epoch is in state"
+        height = epoch.from_height - 1
+        found.append(EpochEnd(source.header(height), source.certificate(height), epoch.validators))
+    return tuple(found)
 
 
 def _prove_header(source: LedgerSource, height: int) -> ProvedHeader:

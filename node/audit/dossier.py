@@ -1,8 +1,8 @@
 """The dossier: one canonical-JSON file with the life of one claim, self-contained but for the trust in its genesis.
 
-Every byte is bound to something: hashes lead to the anchor header, whose finality certificate leads to the validator
-set of the genesis; openings and documents lead to commitments inside proved transactions. Nothing here may be left
-unchecked by the verifier, and nothing that cannot be checked has a field.
+Every byte is bound to something: hashes lead to the anchor header, whose finality certificate leads, over the ends of
+the epochs before it, to the validator set of the genesis; openings and documents lead to commitments inside proved
+transactions. Nothing here may be left unchecked by the verifier, and nothing that cannot be checked has a field.
 """
 
 from typing import Annotated, Any, Literal, TypeAlias
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import Meta, Struct
 
 from ledger.blocks import Header
-from ledger.certificates import Certificate
+from ledger.certificates import MAX_VALIDATORS, Certificate, Validator
 from ledger.encoding import decode_as, encode
 from ledger.mapproofs import MapProof
 from ledger.state import Entry, StateKey
@@ -20,6 +20,8 @@ MAX_DOSSIER_BYTES = 64 * 2**20
 """One claim with its documents; the founding case is about 100 kB."""
 MAX_ITEMS = 10_000
 """Entries, headers or transactions in one dossier."""
+MAX_EPOCHS = 10_000
+"""Changes of the set before the anchor: one a day for 27 years."""
 MAX_PATH = 64
 """Hashes of one log proof: enough for 2^64 leaves."""
 
@@ -35,6 +37,14 @@ class Anchor(_Part, frozen=True, forbid_unknown_fields=True):
 
     header: Header
     certificate: Certificate
+
+
+class EpochEnd(_Part, frozen=True, forbid_unknown_fields=True):
+    """The last header of an epoch, its finality by that epoch's set, and the set that it hands over to."""
+
+    header: Header
+    certificate: Certificate
+    validators: Annotated[tuple[Validator, ...], Meta(min_length=1, max_length=MAX_VALIDATORS)]
 
 
 class ProvedHeader(_Part, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +116,7 @@ class Dossier(_Part, frozen=True, forbid_unknown_fields=True):
     genesis: dict[str, Any]
     claim_id: Hex32
     insurer: OrgId
+    epochs: Annotated[tuple[EpochEnd, ...], Meta(max_length=MAX_EPOCHS)]
     anchor: Anchor
     headers: Annotated[tuple[ProvedHeader, ...], Meta(max_length=MAX_ITEMS)]
     entries: Annotated[tuple[ProvedEntry, ...], Meta(max_length=MAX_ITEMS)]

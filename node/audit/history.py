@@ -12,20 +12,18 @@ from msgspec import Struct
 
 from contracts.execution import ChainState
 from contracts.genesis import genesis_hash
-from contracts.membership import validator_set
-from contracts.states import read_key
+from contracts.states import KeyState, read_key
 from ledger.blocks import Header, header_hash
-from ledger.certificates import Certificate, ValidatorSet, verify_finality
-from ledger.encoding import encode
+from ledger.certificates import verify_finality
+from ledger.encoding import convert, encode
 from ledger.errors import LedgerError
 from ledger.mapproofs import verify_map_proof
 from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.state import Entry, Versioned, Write, map_key, map_value
 from ledger.transactions import KeyResolver, SignedTransaction, decode_transaction, verify_transaction
 from node.audit.dossier import Dossier, Path, ProvedEntry, decode_dossier, embedded_genesis
+from node.audit.epochs import FinalityCheck, check_epochs
 from node.audit.report import AuditFailure
-
-FinalityCheck = Callable[[Certificate, bytes, ValidatorSet, bytes], None]
 
 
 class History(Struct, frozen=True):
@@ -43,7 +41,7 @@ def check_history(data: bytes, start: ChainState, finality: FinalityCheck = veri
     dossier = _guard(1, lambda: decode_dossier(data))
     _check_network(dossier, start.chain, start.genesis.network)
     anchor = dossier.anchor
-    validators = validator_set(start.genesis)
+    validators = check_epochs(dossier, start, finality)
     _guard(3, lambda: finality(anchor.certificate, header_hash(anchor.header), validators, start.chain))
     headers = _check_headers(dossier)
     leaves = tuple(_check_entry(dossier, item) for item in dossier.entries)
@@ -102,8 +100,10 @@ def _check_ascending(number: int, values: list[int]) -> None:
 
 
 def _check_transactions(dossier: Dossier, read: Callable[[str], Versioned | None]) -> dict[str, SignedTransaction]:
+    carried = _carried_keys(dossier)
+
     def resolve(participant: str, key_id: str) -> bytes | None:
-        key = read_key(read, key_id)
+        key = read_key(read, key_id) or carried.get(key_id)
         return bytes.fromhex(key.public_key) if key and key.participant == participant else None
 
     found: dict[str, SignedTransaction] = {}
@@ -113,6 +113,13 @@ def _check_transactions(dossier: Dossier, read: Callable[[str], Versioned | None
             raise AuditFailure(6, "transaction", f"transaction {position} is of another network or repeated")
         found[transaction.tx_id] = transaction
     return found
+
+
+def _carried_keys(dossier: Dossier) -> dict[str, KeyState]:
+    """Keys registered after genesis. Check 8 binds each value to the entry that wrote it, or fails."""
+    prefix = f"{KeyState.FAMILY}/"
+    found = [item for item in dossier.carried if item.key.startswith(prefix)]
+    return {item.key.removeprefix(prefix): _guard(6, partial(convert, item.value, KeyState)) for item in found}
 
 
 def _read_transaction(content: dict[str, Any], resolve: KeyResolver) -> SignedTransaction:

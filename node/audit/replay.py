@@ -1,7 +1,8 @@
 """Replaying a whole ledger from genesis: links, certificates, roots, execution.
 
 Takes blocks from anywhere (a node's folder, a node's API) as an iterator and trusts none of them. A block without a
-certificate of its own is proved by the next certified one, to which the chain of parent hashes leads.
+certificate of its own is proved by the next certified one, to which the chain of parent hashes leads, but not by one
+of a later epoch: each set proves its own blocks and names the next set in the last of them.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,8 +11,8 @@ from dataclasses import replace
 from msgspec import Struct
 
 from contracts.execution import ExecutedBlock, execute_block, genesis_state
-from contracts.membership import validator_set
 from contracts.states import read_key
+from contracts.validators import closes_epoch
 from ledger.blocks import decode_block
 from ledger.certificates import decode_certificate, verify_finality
 from ledger.errors import LedgerError
@@ -71,7 +72,6 @@ class _Replayer:
 
     def __init__(self, genesis_bytes: bytes) -> None:
         self._state = genesis_state(genesis_bytes)
-        self._validators = validator_set(self._state.genesis)
         self._base = self._state.read
         self._values: dict[str, Versioned] = {}
         self._recent: dict[str, int] = {}
@@ -85,6 +85,8 @@ class _Replayer:
         try:
             executed = execute_block(self._state, decode_block(stored.block), self._verify)
             self._check_certificate(stored, executed.header_hash)
+            if closes_epoch(executed.block.header) and self._proved != height:
+                raise LedgerFault(height, "not_final", "the last block of an epoch needs the quorum of that epoch")
         except LedgerError as error:
             raise LedgerFault(height, error.code, error.detail) from None
         self._keep(executed)
@@ -111,7 +113,7 @@ class _Replayer:
         if stored.certificate is None:
             return
         certificate = decode_certificate(stored.certificate)
-        verify_finality(certificate, digest, self._validators, self._state.chain)
+        verify_finality(certificate, digest, self._state.validators, self._state.chain)
         self._certificates += 1
         self._proved = stored.height
 

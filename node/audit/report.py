@@ -29,7 +29,7 @@ class AuditFailure(Exception):
 TITLES: dict[int, str] = {
     1: "the file is one canonical document of the closed schema",
     2: "it speaks about the network of the trusted genesis",
-    3: "a quorum of the genesis' validators finalized the anchor header",
+    3: "a quorum of the validators that follow from the genesis finalized the anchor header",
     4: "every earlier header is a leaf of the anchored log",
     5: "every entry is a leaf of the anchored log",
     6: "every transaction is signed by its author and endorsers",

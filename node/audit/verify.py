@@ -13,7 +13,8 @@ from contracts.states import ClaimState, read_case, read_claim
 from ledger.certificates import verify_finality
 from ledger.errors import LedgerError
 from node.audit.disclosure import ProgramRunner, check_disclosure
-from node.audit.history import FinalityCheck, History, check_history
+from node.audit.epochs import FinalityCheck
+from node.audit.history import History, check_history
 from node.audit.replay_claim import Replayed, replay_claim
 from node.audit.report import TITLES, AuditFailure, Check
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
+from contracts.validators import closes_epoch
 from ledger.blocks import Block, decode_block, header_hash
 from ledger.certificates import Certificate, ValidatorSet, decode_certificate, verify_finality
 from ledger.encoding import decode_as, encode
@@ -52,7 +53,8 @@ class Range:
 
 
 def read_range(store: Store, after: int) -> bytes:
-    """The answer to a request: the certificate, then view and bytes of each block; empty when nothing is above.
+    """The answer to a request: the certificate, then view and bytes of each block; empty when nothing is above. A range
+    never goes on behind the last block of an epoch, which another set proves.
 
     Raises StoreError `range_too_large` in the case that no certified block comes within the bounds.
     """
@@ -66,6 +68,8 @@ def read_range(store: Store, after: int) -> bytes:
             raise StoreError("range_too_large", f"no certificate between heights {after} and {height}")
         parts.append(part)
         enough = len(parts) >= RANGE_BLOCKS or size >= RANGE_BYTES or height == store.height
+        if row.certificate is not None and not enough:
+            enough = closes_epoch(decode_block(store.block(height)).header)
         if enough and row.certificate is not None:
             return join_parts([row.certificate, *parts])
     return b""
@@ -90,11 +94,16 @@ def check_range(data: bytes, after: int, parent: bytes, validators: ValidatorSet
             raise InvalidBlock("height", f"height {block.header.height}, expected {after + number}")
         if block.header.parent != parent.hex():
             raise InvalidBlock("parent", f"block {block.header.height} does not link to the one before")
+        if block.header.epoch != validators.epoch or (closes_epoch(block.header) and number < len(parts)):
+            raise InvalidBlock("epoch", f"block {block.header.height} does not belong to epoch {validators.epoch}")
         parent = header_hash(block.header)
         blocks.append((view, block, encoded))
     verify_finality(certificate, parent, validators, chain)
-    if blocks[-1][0] != certificate.view or blocks[-1][0] < 1:
-        raise InvalidCertificate("view", f"block of view {blocks[-1][0]}, certificate of view {certificate.view}")
+    view = blocks[-1][0]
+    is_own = view == certificate.view and certificate.digest == parent.hex()
+    is_tail = view < certificate.view and certificate.digest != parent.hex() and closes_epoch(blocks[-1][1].header)
+    if view < 1 or not (is_own or is_tail):
+        raise InvalidCertificate("view", f"block of view {view}, certificate of view {certificate.view}")
     return Range(tuple(blocks), certificate, encoded_certificate)
 
 
@@ -105,13 +114,11 @@ class BlockSync:
         self,
         chain: Chain,
         links: Links,
-        validators: ValidatorSet,
         take: Callable[[Range], Awaitable[None]],
         blame: Callable[[str, str], None],
     ) -> None:
         self._chain = chain
         self._links = links
-        self._validators = validators
         self._take = take
         self._blame = blame
 
@@ -142,12 +149,14 @@ class BlockSync:
 
     def _reached(self, target: Certificate) -> bool:
         assert target.digest is not None, "a finalization names a block"
+        if self._chain.final.validators.epoch > target.epoch:  # of a tail block there is nothing in any store
+            return True
         return self._chain.store.spine_of(bytes.fromhex(target.digest)) is not None
 
     def _order(self) -> list[str]:
         """Validators first; a different one first at each height, so that load spreads."""
         connected = self._links.connected()
-        members = [member.id for member in self._validators.validators if member.id in connected]
+        members = [member.id for member in self._chain.final.validators.validators if member.id in connected]
         others = sorted(connected - set(members))
         turn = self._chain.height % len(members) if members else 0
         return members[turn:] + members[:turn] + others
@@ -160,7 +169,7 @@ class BlockSync:
         except PeerError:
             return None
         try:
-            return check_range(data, height, parent, self._validators, self._chain.final.chain)
+            return check_range(data, height, parent, self._chain.final.validators, self._chain.final.chain)
         except LedgerError as error:
             self._blame(peer, f"sync_{error.code}")
             return None

@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from consensus.core import Core
 from consensus.effects import (
     AwaitTransactions,
     Behind,
     Blame,
     Deliver,
     Effect,
+    EpochClosed,
     Evidence,
     Halt,
     Persist,
@@ -27,17 +27,30 @@ from consensus.effects import (
     Rewrite,
     Send,
     Serve,
+    ServeClosing,
     SetTimer,
 )
-from consensus.inputs import BuildFailed, Built, CaughtUp, Input, Message, PayloadExpected, Start, TimerFired, Verified
+from consensus.epochs import Epochs
+from consensus.inputs import (
+    BuildFailed,
+    Built,
+    Input,
+    Message,
+    NextEpoch,
+    PayloadExpected,
+    Start,
+    TimerFired,
+    Verified,
+)
 from consensus.journal import JournalDamaged, Record
-from consensus.messages import encode_payload
+from consensus.messages import Certified, encode_message, encode_payload
 from consensus.types import Floor, Position, Ref, Verdict
 from ledger.certificates import Certificate, decode_certificate, encode_certificate
 from ledger.errors import StoreError
 from node.errors import Halted
-from node.ordering.blocksync import BlockSync, Range
+from node.ordering.catchup import CatchUp, Outcomes
 from node.ordering.committer import Committer
+from node.ordering.epochs import closing_certificate
 from node.ordering.inbox import Inbox
 from node.ordering.journalfile import JournalFailed, JournalFile
 from node.ordering.reports import Reports
@@ -64,44 +77,45 @@ class Driver:
         self.counters = Counters()
         self.reports = Reports(wiring.folder, wiring.log)
         self.inbox = Inbox()
-        self.journal: JournalFile | None = JournalFile(wiring.folder) if wiring.config.me is not None else None
+        self.journal: JournalFile | None = None
         self.halted: Halted | None = None
         self.waiting_for_space = False
-        self.is_syncing = False
         self.view = 0
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._working = False
-        self._core = Core(wiring.config)
+        self._config = wiring.epochs.config()
+        self._core = Epochs(self._config)
         self._timer: asyncio.TimerHandle | None = None
         self._build_timer: asyncio.TimerHandle | None = None
         self._awaiting: AwaitTransactions | None = None
         self._last_block_ms = wiring.clock.monotonic_ms()
-        self._sync_task: asyncio.Task[None] | None = None
         self._committer = Committer(self._commit)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.sync = BlockSync(
-            wiring.chain, wiring.links, wiring.config.validators, self._take_range, self.reports.blame
-        )
+        outcomes = Outcomes(self.inbox.put, self._stop_voting, self._fail)
+        self.catch_up = CatchUp(wiring, self._commit, self.reports.blame, outcomes)
+        self.sync = self.catch_up.sync
 
     # --- life -------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Read the disk and give the core its first input. Raises StoreError, JournalFailed."""
-        records: tuple[Record, ...] = ()
-        guard: Position | None = None
-        if self.journal is not None:
-            try:
-                recovered = self.journal.open()
-                records, guard = recovered.records, recovered.guard
-                self._w.log.info("journal_read", records=len(records), torn_bytes=recovered.torn_bytes)
-            except JournalDamaged as error:
-                self._stop_voting(f"journal_{error.code}", error.detail)
+        records, guard = self._open_journal() if self._config.me is not None else ((), None)
         await self._step(self._start_input(records, guard))
+
+    def _open_journal(self) -> tuple[tuple[Record, ...], Position | None]:
+        self.journal = JournalFile(self._w.folder)
+        try:
+            recovered = self.journal.open()
+        except JournalDamaged as error:
+            self._stop_voting(f"journal_{error.code}", error.detail)
+            return (), None
+        self._w.log.info("journal_read", records=len(recovered.records), torn_bytes=recovered.torn_bytes)
+        return recovered.records, recovered.guard
 
     def _start_input(self, records: tuple[Record, ...], guard: Position | None) -> Start:
         row = self._w.chain.floor()
-        floor = Floor(Ref(0, self._w.config.root), None)
-        if row is not None:
+        floor = Floor(Ref(0, self._config.root), None)
+        if row is not None and row.header_hash != self._config.root:
             if row.certificate is None:
                 raise StoreError("damaged", f"the last block ({row.height}) has no certificate")
             floor = Floor(Ref(row.view, row.header_hash), decode_certificate(row.certificate))
@@ -138,9 +152,7 @@ class Driver:
         for handle in (self._timer, self._build_timer):
             if handle is not None:
                 handle.cancel()
-        if self._sync_task is not None:
-            self._sync_task.cancel()
-            await asyncio.gather(self._sync_task, return_exceptions=True)
+        await self.catch_up.stop()
         self._disk.shutdown(wait=True)  # a record on its way to the disk still needs the open file
         if self.journal is not None:
             self.journal.close()
@@ -151,9 +163,14 @@ class Driver:
         return self._working or len(self.inbox) > 0
 
     @property
+    def is_syncing(self) -> bool:
+        """Whether blocks are being fetched from others' stores."""
+        return self.catch_up.is_syncing
+
+    @property
     def is_voting(self) -> bool:
         """Whether this node is a validator that has not been stopped."""
-        return self._w.config.me is not None and self.halted is None
+        return self._config.me is not None and self.halted is None
 
     # --- from outside -----------------------------------------------------------------------------------------
 
@@ -191,6 +208,8 @@ class Driver:
                 self._w.links.send(to, Lane.CONSENSUS, data)
             case Serve(to, digest):
                 self._serve(to, digest)
+            case ServeClosing(to, epoch):
+                self._serve_closing(to, epoch)
             case SetTimer(at):
                 self._set_timer(at)
             case AwaitTransactions():
@@ -204,7 +223,9 @@ class Driver:
                 await self._deliver(effect)
             case Behind(certificate):
                 await self._committer.drained()
-                self._start_sync(certificate)
+                self.catch_up.start(certificate)
+            case EpochClosed():
+                await self._begin_epoch()
             case Evidence():
                 self.reports.keep_evidence(effect)
             case Blame(peer, code):
@@ -271,7 +292,10 @@ class Driver:
             self.inbox.put(BuildFailed(self._now(), build.view))
             return
         self._last_block_ms = self._now()
-        self.inbox.put_first(Built(self._now(), build.view, executed.header_hash, executed.encoded))
+        self.inbox.put_first(self._built(build, executed.header_hash, executed.encoded))
+
+    def _built(self, build: _Build, digest: bytes, encoded: bytes) -> Built:
+        return Built(self._now(), build.view, digest, encoded, self._w.chain.closes_epoch(digest))
 
     def _judge(self, request: RequestVerify) -> None:
         started = time.perf_counter()
@@ -288,7 +312,9 @@ class Driver:
             self._last_block_ms = now
         elif judged.verdict is Verdict.INVALID:
             self._w.log.error("block_invalid", view=request.view, digest=request.digest.hex(), detail=judged.detail)
-        answer = Verified(now, request.view, request.digest, judged.verdict, now + judged.wait_ms, judged.detail)
+        closes = judged.verdict is Verdict.VALID and self._w.chain.closes_epoch(request.digest)
+        wait_until = now + judged.wait_ms
+        answer = Verified(now, request.view, request.digest, judged.verdict, wait_until, judged.detail, closes)
         self.inbox.put_first(answer)
 
     async def _deliver(self, effect: Deliver) -> None:
@@ -307,43 +333,29 @@ class Driver:
         if payload is not None:
             self._w.links.send(to, Lane.CONSENSUS, encode_payload(digest, payload))
 
-    # --- catching up ------------------------------------------------------------------------------------------
+    def _serve_closing(self, to: str, epoch: int) -> None:
+        certificate = closing_certificate(self._w.chain, epoch)
+        if certificate is not None:
+            self._w.links.send(to, Lane.CONSENSUS, encode_message(Certified(decode_certificate(certificate))))
 
-    def _start_sync(self, target: Certificate) -> None:
-        if self._sync_task is not None:
-            self._sync_task.cancel()
-        self.is_syncing = True
-        self._sync_task = asyncio.ensure_future(self._sync(target))
-
-    async def _sync(self, target: Certificate) -> None:
-        self._w.log.info("sync_started", height=self._w.chain.height, view=target.view)
-        try:
-            last = await self.sync.run(target)
-        except Halted as error:
-            self._stop_voting(error.code, error.detail)
-            return
-        except (JournalFailed, StoreError) as error:
-            if not self._failed.done():
-                self._failed.set_exception(error)
-            return
-        self.is_syncing = False
-        self._w.log.info("sync_ended", height=self._w.chain.height)
-        self.inbox.put(CaughtUp(self._now(), last))
-
-    async def _take_range(self, found: Range) -> None:
-        """Execute and commit a run of blocks that is proven final. The core delivers nothing meanwhile."""
-        chain = self._w.chain
-        for _, block, encoded in found.blocks:
-            digest = self._w.workshop.name_of(block)
-            parent = bytes.fromhex(block.header.parent)
-            judged = self._w.workshop.judge(parent, digest, encoded, notarized=True)
-            if judged is None or judged.verdict is not Verdict.VALID:
-                detail = judged.detail if judged else "its parent is not here"
-                raise Halted("disagreement", f"final block {block.header.height} is invalid here: {detail}")
-            await asyncio.sleep(0)
-        blocks = [(view, self._w.workshop.name_of(block)) for view, block, _ in found.blocks]
-        if blocks[0][1] != chain.final.header_hash:
-            await self._commit(blocks, found.encoded_certificate)
+    async def _begin_epoch(self) -> None:
+        """R12: the boundary is delivered; when it is durable, state says who votes from here on."""
+        await self._committer.drained()
+        if self._build_timer is not None:
+            self._build_timer.cancel()
+        self._awaiting = None
+        self.inbox.drop_own()
+        self._config = self._w.epochs.config()
+        guard: Position | None = None
+        if self._config.me is None and self.journal is not None:
+            self.journal.close()
+            self.journal = None
+        elif self._config.me is not None and self.journal is None and self.halted is None:
+            _, guard = self._open_journal()
+        if self.halted is not None:
+            self._config = replace(self._config, me=None, signer=None)
+        self._w.log.info("epoch", number=self._config.epoch, height=self._w.chain.height, votes=self.is_voting)
+        await self._step(NextEpoch(self._now(), self._config, guard))
 
     # --- trouble ----------------------------------------------------------------------------------------------
 
@@ -360,7 +372,12 @@ class Driver:
             self.journal.close()
             self.journal = None
         if code in FOLLOW_AFTER or code.startswith("journal_"):
-            self._core = Core(replace(self._w.config, me=None, signer=None))
+            self._config = replace(self._config, me=None, signer=None)
+            self._core = Epochs(self._config)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(error)
 
     # --- time -------------------------------------------------------------------------------------------------
 

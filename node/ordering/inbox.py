@@ -44,6 +44,10 @@ class Inbox:
         self._filled.set()
         return True
 
+    def drop_own(self) -> None:
+        """Forget own inputs that wait: they answer questions of an epoch that is over."""
+        self._items = deque(item for item in self._items if item[0] is not None)
+
     async def get(self) -> tuple[str | None, int, Any]:
         """(sender, arrival, message) or (None, 0, own input), in order."""
         while not self._items:

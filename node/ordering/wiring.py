@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from consensus.types import Config
 from node.chain import Chain
 from node.clock import Clock
+from node.ordering.epochs import EpochSource
 from node.ordering.links import Links
 from node.ordering.workshop import Workshop
 
@@ -34,7 +34,7 @@ class Wiring:
     workshop: Workshop
     links: Links
     clock: Clock
-    config: Config
+    epochs: EpochSource
     folder: Path
     log: Any
     block_interval_ms: int

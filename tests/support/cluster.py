@@ -10,14 +10,14 @@ import os
 import random
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from consensus.types import Timing
-from contracts.bodies import PolicyCommit, PolicyCommitment
+from contracts.bodies import Change, GovernancePropose, GovernanceVote, PolicyCommit, PolicyCommitment, SeatGiven
 from contracts.genesis import (
     FinalityKey,
     Genesis,
@@ -143,16 +143,25 @@ class TestNetwork:
 
 
 def build_network(
-    root: Path, *, validators: int = 4, observers: int = 0, time_ms: int | None = None, listen: bool = False
+    root: Path,
+    *,
+    validators: int = 4,
+    observers: int = 0,
+    spares: int = 0,
+    time_ms: int | None = None,
+    listen: bool = False,
 ) -> TestNetwork:
-    """Keys and genesis for `validators` members that vote and `observers` that do not; with `listen`, ports too."""
+    """Keys and genesis for `validators` members that vote, `observers` that do not, and `spares` that have the keys to
+    do so later; with `listen`, ports too."""
     names = [f"{ROLES[i % 4]}-{i}" for i in range(validators)] + [f"observer-{i}" for i in range(observers)]
+    names += [f"spare-{i}" for i in range(spares)]
     if listen:
         identities = {
             name: create_identity(root / name, name, validator=i < validators) for i, name in enumerate(names)
         }
     else:
-        identities = {name: memory_identity(name, i < validators) for i, name in enumerate(names)}
+        votes = [i < validators or i >= validators + observers for i in range(len(names))]
+        identities = {name: memory_identity(name, votes[i]) for i, name in enumerate(names)}
         for name in names:
             (root / name).mkdir(parents=True)
     ports = free_ports(len(names)) if listen else [0] * len(names)
@@ -308,6 +317,29 @@ class Cluster:
         outcome = await node.outcome(tx_id, timeout_s)
         assert outcome.receipt.code == "ok", outcome.receipt
         return outcome.height
+
+    async def change_set(self, *changes: Change, voters: Sequence[str]) -> None:
+        """Propose at the first voter, vote at each, and wait until all running nodes have seen the new epoch."""
+        epoch = self.nodes[voters[0]].validators.epoch + 1
+        node = self.nodes[voters[0]]
+        body = GovernancePropose(changes, node.clock.now_ms() + 3_600_000)
+        proposed = await node.outcome(await node.submit("governance.propose", body), 10)
+        assert proposed.receipt.code == "ok", proposed.receipt
+        subject = proposed.receipt.results[0].subject
+        assert subject is not None
+        for name in voters:
+            voter = self.nodes[name]
+            voted = await voter.outcome(await voter.submit("governance.vote", GovernanceVote(subject)), 10)
+            assert voted.receipt.code == "ok", voted.receipt
+        await self.until(lambda: all(node.validators.epoch == epoch for node in self.nodes.values()))
+
+    def seat(self, name: str) -> SeatGiven:
+        """A seat for a member with the keys of its folder."""
+        identity = self.network.identities[name]
+        assert identity.finality is not None
+        possession = bls.prove_possession(identity.finality.secret).hex()
+        key = FinalityKey(public_key=identity.finality.public.hex(), possession=possession)
+        return SeatGiven(participant=name, signing_key=identity.signing.public.hex(), finality_key=key)
 
     def heights(self) -> dict[str, int]:
         return {name: node.chain.height for name, node in self.nodes.items()}

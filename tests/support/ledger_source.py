@@ -2,7 +2,7 @@
 
 from contracts.membership import validator_set
 from ledger.blocks import Header
-from ledger.certificates import Certificate, Subject, Vote, build_certificate, vote_message
+from ledger.certificates import Certificate, Subject, ValidatorSet, Vote, build_certificate, vote_message
 from ledger.crypto import bls
 from ledger.mapproofs import MapProof
 from ledger.merkle import Log, leaf_hash
@@ -27,7 +27,11 @@ class MemorySource:
     def head(self) -> tuple[Header, Certificate]:
         header = self._network.state.header
         assert header is not None
-        return header, certify(self._network, self._network.state.header_hash)
+        return header, self.certificate(header.height)
+
+    def certificate(self, height: int) -> Certificate:
+        before = self._network.blocks[height - 2].after.validators if height > 1 else None
+        return certify(self._network, self._network.blocks[height - 1].header_hash, validators=before)
 
     def read(self, key: str) -> Versioned | None:
         return self._network.state.read(key)
@@ -57,9 +61,11 @@ class MemorySource:
         return self._network.blocks[height - 1].changes[key].value
 
 
-def certify(network: Network, digest: bytes, *, kind: str = "finalize", view: int = 7) -> Certificate:
-    """A certificate of `kind` over `digest` by a quorum of the network's validators."""
-    validators = validator_set(network.genesis)
+def certify(
+    network: Network, digest: bytes, *, kind: str = "finalize", view: int = 7, validators: ValidatorSet | None = None
+) -> Certificate:
+    """A certificate of `kind` over `digest` by a quorum of the network's validators, by default those of epoch 1."""
+    validators = validators or validator_set(network.genesis)
     votes = []
     for index, validator in enumerate(validators.validators):
         member = network.members[validator.id]

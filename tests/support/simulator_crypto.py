@@ -6,6 +6,7 @@ simulated. An aggregate is the XOR of its shares, and one share is its own aggre
 
 import hashlib
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from ledger.certificates import Kind, Validator, ValidatorSet, build_validator_set
 from ledger.crypto import bls, ed25519
@@ -65,6 +66,16 @@ def fake_validators(n: int, epoch: int = 1) -> ValidatorSet:
     """Validators v00, v01, ... whose index is their number."""
     keys = [_fake_keys(i) for i in range(n)]
     return build_validator_set(epoch, [Validator(f"v{i:02}", a.hex(), b.hex()) for i, (a, b) in enumerate(keys)])
+
+
+Seats: TypeAlias = dict[str, int]
+"""Who votes: name -> number of its keys."""
+
+
+def seated_validators(seats: Seats, epoch: int) -> ValidatorSet:
+    """The set of an epoch with fake keys."""
+    keys = {name: _fake_keys(number) for name, number in seats.items()}
+    return build_validator_set(epoch, [Validator(name, a.hex(), b.hex()) for name, (a, b) in keys.items()])
 
 
 def real_validators(n: int, epoch: int = 1) -> tuple[ValidatorSet, list[RealSigner]]:

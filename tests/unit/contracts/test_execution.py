@@ -139,7 +139,8 @@ def test_unknown_kinds_and_bad_bodies_are_receipts() -> None:
     network = Network()
     cases: list[tuple[str, Any, str]] = [
         ("claim.dream", {"x": 1}, "UNKNOWN_KIND"),
-        ("governance.vote", {}, "UNKNOWN_KIND"),
+        ("governance.dream", {}, "UNKNOWN_KIND"),
+        ("governance.vote", {}, "BODY_SCHEMA"),
         ("claim.close", {}, "BODY_SCHEMA"),
         ("claim.close", {"claim_id": make_hex("c"), "note": "unknown field"}, "BODY_SCHEMA"),
         ("claim.close", {"claim_id": "short"}, "BODY_SCHEMA"),
@@ -197,7 +198,7 @@ def test_every_field_of_a_header_is_checked() -> None:
         ({"epoch": 2}, "epoch"),
         ({"time_ms": network.now_ms}, "time"),
         ({"validator_set_hash": other}, "validator_set"),
-        ({"next_validator_set_hash": other}, "validator_set"),
+        ({"next_validator_set_hash": other}, "root_mismatch"),
         ({"tx_root": other}, "root_mismatch"),
         ({"receipts_root": other}, "root_mismatch"),
         ({"log_size": 9}, "root_mismatch"),

@@ -19,6 +19,7 @@ MODULES = (
     "claims",
     "adjudication",
     "payouts",
+    "governance",
     "operations",
     "transition",
     "kinds",

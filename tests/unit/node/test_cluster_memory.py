@@ -143,7 +143,7 @@ def test_a_long_gap_is_closed_by_ranges_of_blocks(tmp_path: Path, monkeypatch: p
         late = cluster.nodes["tpa-3"]
         certificate = cluster.nodes["hospital-0"].chain.block_at(height).certificate
         assert certificate is not None
-        late.driver._start_sync(decode_certificate(certificate))
+        late.driver.catch_up.start(decode_certificate(certificate))
         await cluster.until(lambda: late.chain.height >= height)
         assert late.driver.reports.blamed
         assert {peer for peer, _ in late.driver.reports.blamed} == {"commission-2"}
