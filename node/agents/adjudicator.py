@@ -58,6 +58,8 @@ class AdjudicatorAgent(Agent):
             return self._answer_closing(claim_id, claim)
         if claim.status == "CLOSED":
             return done("closed")
+        if next(read_parcels(self.ports, "closing", claim_id, ClosingMessage, sender=claim.insurer), None) is not None:
+            return wait("not_decided_here")  # the insurer saw the deciding block before this node did
         return await self._answer_package(item, claim)
 
     def list_requests(self, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
