@@ -25,13 +25,16 @@ class Network:
     drop: Callable[[str, str, bytes], bool] = lambda sender, to, data: False
     """A test's own censor: whether to lose this message."""
 
+    delay_of: Callable[[str, str, bytes], tuple[int, int] | None] = lambda sender, to, data: None
+    """A test's own delay for some messages."""
+
     def arrivals(self, sender: str, to: str, data: bytes) -> list[int]:
         """Delays after which copies of one message arrive; none when it is lost."""
         link = (sender, to)
         if link in self.cuts or self.chance.random() < self.lossy.get(link, self.loss) or self.drop(sender, to, data):
             return []
         copies = 2 if self.chance.random() < self.duplication else 1
-        delay = self.slow.get(link, self.delay)
+        delay = self.delay_of(sender, to, data) or self.slow.get(link, self.delay)
         return [self.chance.randint(*delay) for _ in range(copies)]
 
     def partition(self, *groups: Iterable[str]) -> None:
@@ -63,4 +66,5 @@ class Network:
         self.cuts = set()
         self.slow, self.lossy = {}, {}
         self.drop = lambda sender, to, data: False
+        self.delay_of = lambda sender, to, data: None
         self.loss = self.duplication = 0.0
