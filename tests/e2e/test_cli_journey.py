@@ -77,7 +77,7 @@ def _wait(reached: Any, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.2)
+        time.sleep(0.2)  # other processes bring it about: nothing here can be awaited, the deadline bounds it
 
 
 def test_status_names_every_node(net: Path) -> None:

@@ -34,7 +34,7 @@ def until_height(cluster: ProcessCluster, name: str, wanted: int) -> None:
     deadline = time.monotonic() + WAIT_S
     while height(cluster, name) < wanted:
         assert time.monotonic() < deadline, f"{name} stays at {height(cluster, name)}, wanted {wanted}"
-        time.sleep(0.05)
+        time.sleep(0.05)  # another process commits: nothing here can be awaited, the deadline bounds it
 
 
 def test_kill_one_restart_it_kill_all_restart_them(tmp_path: Path) -> None:

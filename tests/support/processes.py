@@ -103,7 +103,7 @@ class ProcessCluster:
             while self.request(name, "GET", "/readyz")[0] != 200:
                 if time.monotonic() > deadline:
                     raise AssertionError(f"{name} is not ready:\n{self.nodes[name].log.read_text()[-4000:]}")
-                time.sleep(0.05)
+                time.sleep(0.05)  # another process starts: nothing here can be awaited, the deadline bounds it
 
     def _spawn(self, name: str) -> "tuple[subprocess.Popen[str], Path]":
         folder = self.network.root / name

@@ -20,7 +20,7 @@ requires_real_data = [pytest.mark.realdata, pytest.mark.skipif(VARIABLE not in o
 def real_data_dir(*parts: str) -> Path:
     """The folder, or a file or folder in it. Skips if the variable is unset, fails if the path is missing."""
     if VARIABLE not in os.environ:
-        pytest.skip(_REASON)
+        pytest.skip(_REASON)  # a user's machine has no such folder; the gate sets the variable, so nothing skips there
     path = Path(os.environ[VARIABLE]).joinpath(*parts)
     if not path.exists():
         pytest.fail(f"{VARIABLE} is set, but {path} does not exist")

@@ -30,6 +30,7 @@ MAX_FUNCTION_LINES = 60
 def tracked() -> list[Path]:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
+        # an unpacked source archive has no list of files; in a clone, and so in the gate, this never skips
         pytest.skip("not a git checkout: the list of files is git's")
     return [Path(line) for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
 
@@ -88,7 +89,7 @@ def test_no_path_of_a_machine_in_the_repository() -> None:
     for path in tracked():
         if path.suffix in {".py", ".md", ".toml", ".star", ".lock", ".json", ""}:
             text = (ROOT / path).read_text(encoding="utf-8", errors="ignore")
-            if re.search(r"/(home|root|Users)/[a-z]|/work/[a-z]", text) and path.name != "test_tidy.py":
+            if re.search(r"/(home|root|Users|work)/[a-z]", text):
                 found.append(str(path))
     assert not found
 
