@@ -12,10 +12,11 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ledger.errors import LedgerError
 from node.api.answers import Id, Wait, answer, outcome_view
 from node.api.port import NodePort
-from node.api.problems import ApiError, has_code, not_found
-from node.errors import Unavailable
+from node.api.problems import ApiError, not_found
+from node.errors import NodeError, Unavailable
 
 MAX_BATCH: Final = 1_000
 """Transactions of one request: half a block."""
@@ -79,7 +80,5 @@ def split_batch(body: bytes) -> list[bytes]:
 async def _submit_one(node: NodePort, data: bytes) -> dict[str, Any]:
     try:
         return {"tx_id": await node.submit_bytes(data), "code": "accepted"}
-    except Exception as error:
-        if not has_code(error):
-            raise
-        return {"tx_id": None, "code": error.code, "detail": error.detail}  # type: ignore[attr-defined]
+    except (LedgerError, NodeError) as error:
+        return {"tx_id": None, "code": error.code, "detail": error.detail}
