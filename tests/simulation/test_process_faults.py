@@ -238,7 +238,7 @@ def test_one_wrong_clock(skew: int) -> None:
         cluster.finish(HEAL_MS)
     cluster.nodes[2].skew = 0
     cluster.finish(HEAL_MS)
-    assert cluster.checks.highest_wall < 10 * HOUR_MS
+    assert cluster.checks.history.highest_wall < 10 * HOUR_MS
 
 
 def test_clocks_that_jump_back() -> None:
@@ -305,7 +305,7 @@ def test_an_application_that_computes_another_root_stops_one_node_only() -> None
     cluster.damaged.add(odd.name)
 
     def differs(request: RequestVerify) -> Verified | None:
-        answer = odd._judge(request)
+        answer = odd.judge(request)
         return Verified(answer.now, answer.view, answer.digest, type(answer.verdict).INVALID, detail="state_root")
 
     odd.verdict = differs

@@ -1,4 +1,4 @@
-"""B1: as leader, one block to one half and another to the other half."""
+"""B1, the equivocator: as leader, one block to one half and another to the other half."""
 
 from msgspec.structs import replace
 
@@ -9,6 +9,8 @@ from tests.support.simulator_traitors.traitor import Traitor, Words, another_blo
 
 
 class Equivocator(Traitor):
+    """Both blocks are valid; the halves stay the same, so each half may notarize only with the other's votes."""
+
     fault = "B1"
     is_provable = True
 
