@@ -184,6 +184,20 @@ def test_a_full_disk_silences_one_node_until_there_is_space() -> None:
     cluster.finish(HEAL_MS)
 
 
+def test_a_failing_fsync_ends_the_process_and_nothing_was_said() -> None:
+    """P8: the write may be on the disk as a whole or in part; the process ends, is started again and votes on."""
+    for seed in range(95, 105):
+        cluster = Cluster(4, seed=seed).start()
+        cluster.finish()
+        victim = cluster.nodes[seed % 4]
+        victim.disk.fails_sync = True
+        cluster.submit()
+        cluster.run(2_000)
+        assert not victim.alive
+        victim.start()
+        cluster.finish(HEAL_MS)
+
+
 @pytest.mark.parametrize("sync_ms", [50, 5_000])
 def test_a_slow_disk_slows_only_its_node(sync_ms: int) -> None:
     """P9: each fsync takes up to five seconds."""

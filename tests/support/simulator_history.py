@@ -1,4 +1,4 @@
-"""The one history of a simulated network: final blocks in order, the sets that follow from them, and who delivered what.
+"""The one history of a simulated network: final blocks in order, the sets that follow, and who delivered what.
 
 Judges by certificates and bytes alone and shares no code with the rules. Must always hold, else AssertionError: of two
 final blocks one is the other's ancestor; each epoch ends with the block that closes it; honest nodes deliver the same

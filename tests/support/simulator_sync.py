@@ -36,7 +36,7 @@ class Range:
 
 
 def read_range(peer: "Node", height: int, epoch: int) -> Range | None:
-    """What an honest store answers: all blocks of that epoch above a height, up to the last one that a certificate names."""
+    """What an honest store answers: blocks of that epoch above a height, up to the last that a certificate names."""
     stored = zip(peer.disk.blocks, peer.disk.certificates, strict=True)
     found = [(block, proof) for block, proof in islice(stored, height, None) if proof.epoch == epoch]
     while found and not _names(found[-1][1], found[-1][0].ref.digest):

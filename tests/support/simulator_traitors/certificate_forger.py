@@ -1,4 +1,4 @@
-"""B9, B10, B15, the forger of certificates: certificates that no quorum made: too few, doubled, foreign, mixed, or from the end of time."""
+"""B9, B10, B15, the forger of certificates: too few signers, doubled, foreign or mixed ones, or the end of time."""
 
 from collections.abc import Iterator
 

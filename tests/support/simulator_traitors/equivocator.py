@@ -22,4 +22,4 @@ class Equivocator(Traitor):
         twin = sign(node, replace(message.vote.subject, digest=digest_of(other).hex()))
         second = encode_message(Proposal(twin, message.parent, message.nullifications), other)
         first, rest = halves(node)
-        return [(name, data) for name in first] + [(name, second) for name in rest]
+        return [*((name, data) for name in first), *((name, second) for name in rest)]

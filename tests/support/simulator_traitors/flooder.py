@@ -1,4 +1,4 @@
-"""B16, X3, the flooder: with each true word a burst of others: votes for views far away, questions, stale and doubled words."""
+"""B16, X3, the flooder: votes for views far away, questions, answers nobody asked for, each well formed and useless."""
 
 from consensus.messages import (
     AskPosition,
@@ -19,7 +19,7 @@ KINDS: tuple[Kind, ...] = ("notarize", "nullify", "finalize")
 
 
 class Flooder(Traitor):
-    """One piece of junk with each word, now and then a burst of twelve: well formed and well signed, and useless."""
+    """One piece of junk with each true word, now and then a burst of twelve."""
 
     fault = "B16"
 
@@ -46,4 +46,6 @@ class Flooder(Traitor):
             case 5:
                 return encode_message(WantProposalVote(epoch, view))
             case _:
-                return encode_message(chance.choice([AskPosition(epoch, view), TellPosition(epoch, view, None, None)]))
+                if chance.random() < 0.5:
+                    return encode_message(AskPosition(epoch, view))
+                return encode_message(TellPosition(epoch, view, None, None))

@@ -1,5 +1,7 @@
-"""B14, N3, the outdated replayer: says the truth, and again what it said long ago, also in epochs that are over, and its
-votes moved to another epoch and to another chain."""
+"""B14, N3, the outdated replayer: says the truth, and again what it said long ago, also when that epoch is over.
+
+Its votes come moved to the epoch before and to another chain as well: validly signed, and worth nothing here.
+"""
 
 from msgspec.structs import replace
 

@@ -6,8 +6,6 @@ of the set; the checks leave its words out and count it among the f of each set 
 
 from typing import ClassVar, TypeAlias
 
-import msgspec
-
 from consensus.messages import Wire, decode_message
 from ledger.certificates import Subject, Vote, vote_message
 from tests.support.simulator_app import MAX_PAYLOAD, root_after, time_of
@@ -54,7 +52,15 @@ def sign(node: Node, subject: Subject, chain: bytes | None = None) -> Vote:
     )
     assert signer is not None, "a traitor had a seat in the first epoch"
     signature = signer.sign_vote(subject.kind, vote_message(chain or node.config.chain, subject))
-    return Vote(*msgspec.structs.astuple(subject), me, signature.hex())
+    return Vote(
+        kind=subject.kind,
+        epoch=subject.epoch,
+        view=subject.view,
+        parent_view=subject.parent_view,
+        digest=subject.digest,
+        signer=me,
+        signature=signature.hex(),
+    )
 
 
 def halves(node: Node) -> tuple[list[str], list[str]]:
