@@ -78,6 +78,7 @@ class Node:
         self._intake = Intake(self._admit_from, blame, known, self._pace)
         self._tasks: list[asyncio.Task[None]] = []
         self.chain.on_commit.append(self._forget_final)
+        links.protect(self._needed)
         links.on_message(Lane.CONSENSUS, self.driver.on_message)
         links.on_message(Lane.GOSSIP, self._intake.receive)
         links.register(blocksync.METHOD, self.driver.sync.serve)
@@ -196,6 +197,7 @@ class Node:
             "view": self.driver.view,
             "halted": None if halted is None else halted.code,
             "clock_skew_ms": self.neighbours.skew_ms(),
+            "standings": self._standings(),
         }
 
     def figures(self) -> dict[str, Any]:
@@ -222,9 +224,27 @@ class Node:
             "syncing": driver.is_syncing,
             "peers": len(linked) < needed,
             "clock": abs(self.neighbours.skew_ms()) > MAX_SKEW_MS,
-            "behind": max(self.neighbours.heights.values(), default=0) > self.chain.height + blocksync.RANGE_BLOCKS,
+            "behind": self.neighbours.proven_height() > self.chain.height + blocksync.RANGE_BLOCKS,
         }
         return [name for name, failed in checks.items() if failed]
+
+    def _standings(self) -> dict[str, dict[str, Any]]:
+        """Peers that were blamed of late: score, bans so far, until when (wall clock) the peer is refused."""
+        now = self.clock.now_ms()
+        return {
+            peer: {
+                "score": each.score,
+                "bans": each.bans,
+                "banned_until_ms": now + 1_000 * each.banned_s if each.banned_s else None,
+                "votes_only": each.narrow,
+            }
+            for peer, each in sorted(self.peers.standings().items())
+        }
+
+    def _needed(self) -> tuple[frozenset[str], int]:
+        """Who votes, and how many of them decide."""
+        validators = self.validators
+        return frozenset(member.id for member in validators.validators), validators.quorum
 
     # --- wiring -----------------------------------------------------------------------------------------------
 

@@ -75,7 +75,7 @@ class Driver:
     def __init__(self, wiring: Wiring) -> None:
         self._w = wiring
         self.counters = Counters()
-        self.reports = Reports(wiring.folder, wiring.log)
+        self.reports = Reports(wiring.folder, wiring.log, wiring.links.blame)
         self.inbox = Inbox()
         self.journal: JournalFile | None = None
         self.halted: Halted | None = None

@@ -3,7 +3,7 @@
 Files stand beside the ledger; log lines carry ids and codes only. Bounded, so that a traitor cannot fill the disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ MAX_EVIDENCE_BYTES = 16 * 2**20
 class Reports:
     """Writer of those files and lines."""
 
-    def __init__(self, folder: Path, log: Any) -> None:
+    def __init__(self, folder: Path, log: Any, tell: Callable[[str, str], None]) -> None:
+        """`tell` gives each blame to whoever keeps the scores of peers."""
+        self._tell = tell
         self._folder = folder
         self._log = log
         self.blamed: dict[tuple[str, str], int] = {}
@@ -32,6 +34,7 @@ class Reports:
         count = self.blamed[peer, code] = self.blamed.get((peer, code), 0) + 1
         if count & (count - 1) == 0:
             self._log.warning("peer_blamed", peer=peer, code=code, times=count)
+        self._tell(peer, code)
 
     def keep_evidence(self, found: Evidence) -> None:
         """Two contradicting statements of one validator, one JSON object a line."""

@@ -36,6 +36,7 @@ from node.config import NodeConfig, OrderingConfig
 from node.identity import Identity, create_identity
 from node.peers.errors import PeerError
 from node.peers.frames import Lane
+from node.peers.scores import Standing
 from node.runtime import Node
 
 ROLES: tuple[Role, ...] = ("hospital", "insurer", "commission", "tpa")
@@ -119,6 +120,15 @@ class MemoryLinks:
         if handler is None:
             raise PeerError("unknown_method", method)
         return await handler(self._name, payload)
+
+    def blame(self, peer: str, code: str) -> None:
+        """Links in memory keep no scores."""
+
+    def standings(self) -> dict[str, Standing]:
+        return {}
+
+    def protect(self, needed: Callable[[], tuple[frozenset[str], int]]) -> None:
+        """Nobody is banned here."""
 
     def connected(self) -> frozenset[str]:
         return frozenset(n for n in self._network.links if n != self._name and self._network.reaches(self._name, n))
