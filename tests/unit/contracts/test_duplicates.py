@@ -121,6 +121,11 @@ OWN = finality_key("fresh")
 SECRET = bls.secret_key_from_seed(make_bytes("finality fresh"))
 
 
+def _head(mask: int, flip: int) -> str:
+    """Our key with other flags in its first byte."""
+    return f"{int(OWN.public_key[:2], 16) & mask ^ flip:02x}" + OWN.public_key[2:]
+
+
 def _unsound_keys() -> dict[str, FinalityKey]:
     stranger = finality_key("somebody else")
     signature = bls.sign(SECRET, bytes.fromhex(OWN.public_key)).hex()
@@ -133,9 +138,9 @@ def _unsound_keys() -> dict[str, FinalityKey]:
         "outside the subgroup": structs.replace(OWN, public_key="80" + "00" * 46 + "04"),
         "zeros": structs.replace(OWN, public_key="00" * 48),
         "ones": structs.replace(OWN, public_key="ff" * 48),
-        "not compressed": structs.replace(OWN, public_key=f"{int(OWN.public_key[:2], 16) & 0x7F:02x}" + OWN.public_key[2:]),
-        "the other sign": structs.replace(OWN, public_key=f"{int(OWN.public_key[:2], 16) ^ 0x20:02x}" + OWN.public_key[2:]),
-    }  # fmt: skip
+        "not compressed": structs.replace(OWN, public_key=_head(0x7F, 0)),
+        "the other sign": structs.replace(OWN, public_key=_head(0xFF, 0x20)),
+    }
 
 
 @pytest.mark.parametrize("name", _unsound_keys())
