@@ -22,7 +22,8 @@ from ledger.transactions import Endorsement, SignedTransaction, build_transactio
 from node.chain import Chain
 from node.clock import Clock
 from node.config import NodeConfig
-from node.identity import Identity
+from node.identity import KEYS, Identity
+from node.keyring import Keyring
 from node.mempool import Mempool
 from node.ordering import blocksync, neighbours
 from node.ordering.driver import Driver
@@ -30,6 +31,7 @@ from node.ordering.epochs import EpochSource
 from node.ordering.gossip import REPEAT_S, Gossip, Intake, Pace
 from node.ordering.links import Links
 from node.ordering.neighbours import MAX_SKEW_MS, Neighbours
+from node.ordering.stopping import advice_for
 from node.ordering.wiring import Wiring
 from node.ordering.workshop import Workshop
 from node.outcomes import FinalBlock, TransactionOutcome
@@ -58,7 +60,7 @@ class Node:
         """Open the store and rebuild state. Raises StoreError, GenesisError, ConfigError, KeyFileError."""
         self.folder = folder
         self.config = config
-        self.identity = identity
+        self.keys = Keyring(folder, identity, log)
         self.clock = clock
         self.log = log
         self.peers = links
@@ -83,6 +85,11 @@ class Node:
         links.on_message(Lane.GOSSIP, self._intake.receive)
         links.register(blocksync.METHOD, self.driver.sync.serve)
         links.register(neighbours.METHOD, self.neighbours.serve)
+
+    @property
+    def identity(self) -> Identity:
+        """Who this node is, with the keys now in use."""
+        return self.keys.identity
 
     @property
     def validators(self) -> ValidatorSet:
@@ -181,7 +188,7 @@ class Node:
     def status(self) -> Mapping[str, Any]:
         """What operators and probes see. `ready` is whether this node does its part; `reasons` says why not."""
         reasons = self._reasons()
-        halted = self.driver.halted
+        halted, not_voting = self.driver.halted, self.driver.not_voting
         return {
             "participant": self.identity.participant,
             "ready": not reasons,
@@ -195,7 +202,11 @@ class Node:
             "validator": self.driver.is_voting,
             "epoch": self.validators.epoch,
             "view": self.driver.view,
+            "voting": not_voting is None,
+            "not_voting": not_voting,
             "halted": None if halted is None else halted.code,
+            "halted_detail": None if halted is None else halted.detail,
+            "advice": None if not_voting in (None, "observer") else advice_for(not_voting),
             "clock_skew_ms": self.neighbours.skew_ms(),
             "standings": self._standings(),
         }
@@ -220,7 +231,9 @@ class Node:
         linked = self.peers.connected() & {member.id for member in self.validators.validators}
         checks = {
             "halted": driver.halted is not None,
-            "disk_full": driver.waiting_for_space,
+            "keys": driver.not_voting == "keys_not_in_set",
+            "disk_full": driver.waiting == "no_space",
+            "disk": driver.waiting not in (None, "no_space"),
             "syncing": driver.is_syncing,
             "peers": len(linked) < needed,
             "clock": abs(self.neighbours.skew_ms()) > MAX_SKEW_MS,
@@ -253,7 +266,7 @@ class Node:
         heartbeat = read_parameters(self.chain.final.read).parameters.heartbeat_ms
         epochs = EpochSource(
             chain=self.chain,
-            identity=self.identity,
+            keys=self.keys,
             payloads=self._workshop.names,
             timing=timing or Timing(base=ordering.delta_ms, heartbeat=heartbeat),
             log=self.log,
@@ -265,6 +278,7 @@ class Node:
             clock=self.clock,
             epochs=epochs,
             folder=self.folder / "data",
+            keys_folder=self.folder / KEYS,
             log=self.log,
             block_interval_ms=ordering.block_interval_ms,
             full_block=ordering.block_transactions,

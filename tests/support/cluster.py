@@ -34,6 +34,8 @@ from ledger.transactions import SignedTransaction, build_transaction
 from node.clock import SystemClock
 from node.config import NodeConfig, OrderingConfig
 from node.identity import Identity, create_identity
+from node.ordering.guardfile import GUARD
+from node.ordering.journalfile import JOURNAL
 from node.peers.errors import PeerError
 from node.peers.frames import Lane
 from node.peers.scores import Standing
@@ -350,6 +352,14 @@ class Cluster:
         possession = bls.prove_possession(identity.finality.secret).hex()
         key = FinalityKey(public_key=identity.finality.public.hex(), possession=possession)
         return SeatGiven(participant=name, signing_key=identity.signing.public.hex(), finality_key=key)
+
+    def journal(self, name: str) -> Path:
+        """The file of the votes of the key that a member has at the start."""
+        return self.network.root / name / "data" / f"{JOURNAL}-{self.network.identities[name].vote_key_id}"
+
+    def guard(self, name: str) -> Path:
+        """The file beside that key."""
+        return self.network.root / name / "keys" / f"{GUARD}-{self.network.identities[name].vote_key_id}"
 
     def heights(self) -> dict[str, int]:
         return {name: node.chain.height for name, node in self.nodes.items()}
