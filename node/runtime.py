@@ -26,6 +26,7 @@ from node.identity import KEYS, Identity
 from node.keyring import Keyring
 from node.mempool import Mempool
 from node.ordering import blocksync, neighbours
+from node.ordering.accuser import STAGGER_S, Accuser
 from node.ordering.driver import Driver
 from node.ordering.epochs import EpochSource
 from node.ordering.gossip import REPEAT_S, Gossip, Intake, Pace
@@ -78,6 +79,7 @@ class Node:
         self._pace = Pace(lambda: self.driver.is_busy)
         blame, known = self.driver.reports.blame, self.driver.transactions_known
         self._intake = Intake(self._admit_from, blame, known, self._pace)
+        self.accuser = Accuser(self.chain, identity.participant, self.submit, self.is_pending, log, stagger_s=STAGGER_S)
         self._tasks: list[asyncio.Task[None]] = []
         self.chain.on_commit.append(self._forget_final)
         links.protect(self._needed)
@@ -100,8 +102,12 @@ class Node:
 
     async def start(self) -> None:
         """Read the journal and begin to take part. Raises StoreError, JournalFailed."""
+        evidence = self.driver.reports.evidence
+        evidence.on_kept.append(self.accuser.take)
+        for proof in evidence.proofs:
+            self.accuser.take(proof)
         await self.driver.start()
-        for work in (self.driver.run(), self.neighbours.run(), self._intake.run(), self._repeat()):
+        for work in (self.driver.run(), self.neighbours.run(), self._intake.run(), self.accuser.run(), self._repeat()):
             self._tasks.append(asyncio.get_running_loop().create_task(work))
 
     async def wait_failed(self) -> None:
@@ -208,6 +214,7 @@ class Node:
             "halted_detail": None if halted is None else halted.detail,
             "advice": None if not_voting in (None, "observer") else advice_for(not_voting),
             "clock_skew_ms": self.neighbours.skew_ms(),
+            "evidence_kept": len(self.driver.reports.evidence),
             "standings": self._standings(),
         }
 

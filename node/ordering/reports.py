@@ -12,10 +12,7 @@ import msgspec
 from consensus.effects import Evidence
 from ledger.certificates import Certificate
 from ledger.encoding import encode
-
-EVIDENCE = "evidence.jsonl"
-MAX_EVIDENCE_BYTES = 16 * 2**20
-"""The file stops growing here; one pair of statements proves as much as a thousand."""
+from node.ordering.evidence import EvidenceFile
 
 
 class Reports:
@@ -26,6 +23,7 @@ class Reports:
         self._tell = tell
         self._folder = folder
         self._log = log
+        self.evidence = EvidenceFile(folder, log)
         self.blamed: dict[tuple[str, str], int] = {}
         """(peer, code) -> how often."""
 
@@ -37,14 +35,8 @@ class Reports:
         self._tell(peer, code)
 
     def keep_evidence(self, found: Evidence) -> None:
-        """Two contradicting statements of one validator, one JSON object a line."""
-        self._log.error("evidence", signer=found.signer, view=found.first.view)
-        path = self._folder / EVIDENCE
-        if path.exists() and path.stat().st_size > MAX_EVIDENCE_BYTES:
-            return
-        pair = {"first": msgspec.to_builtins(found.first), "second": msgspec.to_builtins(found.second)}
-        with path.open("ab") as stream:
-            stream.write(encode(pair | {"signer": found.signer}) + b"\n")
+        """Two contradicting statements of one validator."""
+        self.evidence.keep(found)
 
     def keep_halt(self, code: str, detail: str, certificates: Sequence[Certificate]) -> None:
         """Why this node stopped, with the certificates that show it."""
