@@ -39,6 +39,10 @@ class TwistedHost:
             subject.kind, subject.epoch, subject.view, subject.parent_view, subject.digest, signer, signature.hex()
         )
 
+    def __call__(self, sender: str, to: str, lane: Lane, data: bytes) -> bool:
+        """Whether the message goes out as it is."""
+        raise NotImplementedError
+
     def deliver(self, to: str, data: bytes) -> None:
         self._cluster.links.links[to].receivers[Lane.CONSENSUS](self.culprit, data)
 
