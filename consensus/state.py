@@ -95,6 +95,8 @@ class State:
         """R12: when a peer of another epoch was last answered."""
         self.ask_again_at = 0
         self.guard: Position | None = None
+        self.vouched_view = ROOT_VIEW
+        """A9: the highest view that the journal spoke of at the start; a vote of ours above it was not signed with it."""
         self.journal_bytes = 0
 
     # --- views and blocks -------------------------------------------------------------------------------------

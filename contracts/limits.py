@@ -15,10 +15,15 @@ LENGTH_PREFIX_BYTES = 4
 """A transaction in a block is its length (u32be) and its bytes."""
 
 
+EVIDENCE_KIND = "consensus.evidence"
+MAX_BLOCK_EVIDENCE = 16
+"""Of these in one block: each may cost two BLS checks of 2 to 3 ms, and an epoch has few offences to record."""
+
+
 class Budget:
     """What the transactions taken so far have used of one block, in all and by author."""
 
-    __slots__ = ("_authors", "_block", "_limits", "_total")
+    __slots__ = ("_authors", "_block", "_evidence", "_limits", "_total")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -29,10 +34,13 @@ class Budget:
             "block_signatures": limits.block_signatures,
         }
         self._total = (0, 0, 0, 0)
+        self._evidence = 0
         self._authors: dict[str, tuple[int, int, int, int]] = {}
 
     def exceeded(self, prepared: Prepared) -> str | None:
         """The limit that one more transaction would break, None if it fits."""
+        if self._evidence >= MAX_BLOCK_EVIDENCE and prepared.signed.content.kind == EVIDENCE_KIND:
+            return "block_evidence"
         cost = _cost(prepared)
         own = self._authors.get(prepared.signed.content.author, (0, 0, 0, 0))
         for (name, limit), total, mine, more in zip(self._block.items(), self._total, own, cost, strict=True):
@@ -51,6 +59,7 @@ class Budget:
         cost = _cost(prepared)
         author = prepared.signed.content.author
         self._total = _add(self._total, cost)
+        self._evidence += prepared.signed.content.kind == EVIDENCE_KIND
         self._authors[author] = _add(self._authors.get(author, (0, 0, 0, 0)), cost)
 
 

@@ -91,10 +91,10 @@ def test_all_crash_after_nullify(moment: Callable[[Effect], bool]) -> None:
     cluster.finish(20_000)
 
 
-@pytest.mark.parametrize("certified", [1, 2], ids=["one_certified", "two_certified"])
-def test_certified_vs_nullified_split_heals(certified: int) -> None:
+@pytest.mark.parametrize(("n", "certified"), [(4, 1), (4, 2), (5, 2), (5, 3), (7, 3), (7, 4)])
+def test_certified_vs_nullified_split_heals(n: int, certified: int) -> None:
     """N10 N11. Some saw the notarization, the others gave the view up; neither side has a quorum of its own."""
-    cluster = Cluster(4, seed=9).start()
+    cluster = Cluster(n, seed=9).start()
     cluster.finish()
     names = [node.name for node in cluster.nodes]
     lucky = set(names[:certified])
@@ -111,7 +111,7 @@ def test_certified_vs_nullified_split_heals(certified: int) -> None:
     states = [node.core._state for node in cluster.nodes if node.core is not None]
     view = min(state.view for state in states)
     assert sum("notarize" in state.at(view).certificates for state in states) == certified
-    assert sum("nullify" in state.at(view).own for state in states) == 4 - certified
+    assert sum("nullify" in state.at(view).own for state in states) == n - certified
     cluster.network.heal()
     cluster.finish(10_000)
 

@@ -242,7 +242,7 @@ def test_all_stop_for_half_a_minute() -> None:
     cluster.finish(HEAL_MS)
 
 
-@pytest.mark.parametrize("skew", [HOUR_MS, -HOUR_MS // 4, 1_900, -1_900])
+@pytest.mark.parametrize("skew", [HOUR_MS, -HOUR_MS, 1_900, -1_900])
 def test_one_wrong_clock(skew: int) -> None:
     """P11 B24: an hour ahead or behind: its blocks wait or are skipped, everybody else's are final."""
     cluster = Cluster(4, seed=89).start()

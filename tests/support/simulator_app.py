@@ -21,7 +21,7 @@ TX_BYTES = 16
 HEADER_BYTES = 80
 MAX_DRIFT_MS = 2_000
 """A5: a block time further ahead of the own clock is waited for, not voted for."""
-WALL_START_MS = 1_000_000
+WALL_START_MS = 10_000_000
 """What honest clocks show when a simulation begins."""
 MAX_BLOCK_TXS = 200
 """Clients of a simulation are bounded too."""

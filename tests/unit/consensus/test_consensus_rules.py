@@ -106,6 +106,14 @@ def test_a_proven_forgotten_certificate_halts() -> None:
     assert core.found(Halt)[0].code == "unknown_vote"
 
 
+def test_what_was_fetched_since_does_not_stand_in_for_the_journal() -> None:
+    """P12: a vote below blocks that were delivered, of which the journal knows nothing, is still that of another life."""
+    core = LoneCore(me=0, start=False)
+    core.give(Start(0, (), Floor(Ref(5, b"\5" * 32), core.certificate("finalize", 5, 4, signers=(1, 2, 3))), None, 77))
+    core.hear(1, TellPosition(1, 77, core.vote(0, "nullify", 3), None))
+    assert core.found(Halt)[0].code == "unknown_vote"
+
+
 @pytest.mark.parametrize(
     ("guard", "code"),
     [

@@ -7,10 +7,10 @@ from msgspec import structs
 
 from contracts.errors import GenesisError
 from contracts.execution import genesis_state
+from contracts.families import FAMILIES
 from contracts.genesis import Genesis, InvoiceKey, Limits, Participant, decode_genesis, encode_genesis, genesis_hash
 from contracts.membership import MAX_NAMED_FAULTS, check_genesis, validator_set
 from contracts.states import (
-    FAMILIES,
     read_account,
     read_key,
     read_parameters,

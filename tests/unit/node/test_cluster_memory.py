@@ -117,7 +117,7 @@ def test_an_observer_follows_from_an_empty_folder(tmp_path: Path) -> None:
         await cluster.start("observer-0")
         await cluster.until(lambda: cluster.nodes["observer-0"].chain.height >= height)
         assert not cluster.nodes["observer-0"].status()["validator"]
-        assert not (tmp_path / "observer-0" / "data" / JOURNAL).exists()
+        assert not list((tmp_path / "observer-0" / "data").glob(f"{JOURNAL}*"))
         await cluster.commit_one("observer-0")  # its transactions reach the validators through gossip
 
     run(tmp_path, story, observers=1)
@@ -158,7 +158,7 @@ def test_a_lost_journal_is_not_voted_without(tmp_path: Path) -> None:
         await cluster.start()
         await cluster.commit_one("hospital-0")
         await cluster.kill("tpa-3")
-        (tmp_path / "tpa-3" / "data" / JOURNAL).unlink()
+        cluster.journal("tpa-3").unlink()
         await cluster.start("tpa-3")
         status = cluster.nodes["tpa-3"].status()
         assert status["halted"] == "journal_missing"
@@ -179,7 +179,7 @@ def test_an_older_copy_of_the_folder_is_not_voted_with(tmp_path: Path) -> None:
         await cluster.start()
         await cluster.commit_one("hospital-0")
         await cluster.kill("tpa-3")
-        journal = tmp_path / "tpa-3" / "data" / JOURNAL
+        journal = cluster.journal("tpa-3")
         old = journal.read_bytes()
         await cluster.start("tpa-3")
         height = 0
@@ -216,11 +216,11 @@ def test_a_full_disk_stops_the_votes_and_space_resumes_them(tmp_path: Path, monk
         await cluster.commit_one("hospital-0")
         full = True
         height = await cluster.commit_one("hospital-0")
-        await cluster.until(lambda: cluster.nodes["tpa-3"].driver.waiting_for_space)
+        await cluster.until(lambda: cluster.nodes["tpa-3"].driver.waiting == "no_space")
         assert "disk_full" in cluster.nodes["tpa-3"].status()["reasons"]
         full = False
         await cluster.until(lambda: cluster.nodes["tpa-3"].chain.height >= height)
-        assert not cluster.nodes["tpa-3"].driver.waiting_for_space
+        assert cluster.nodes["tpa-3"].driver.waiting is None
 
     run(tmp_path, story)
 
@@ -264,7 +264,7 @@ def test_nothing_is_sent_before_it_is_durable(tmp_path: Path, monkeypatch: pytes
             nonlocal checked
             if lane is Lane.CONSENSUS and b'"type":"vote"' in data:
                 signature = data.split(b'"signature":"')[1][:128]
-                journal = (tmp_path / sender / "data" / JOURNAL).read_bytes()
+                journal = cluster.journal(sender).read_bytes()
                 assert signature in journal
                 checked += 1
             return True
