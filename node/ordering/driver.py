@@ -202,11 +202,14 @@ class Driver:
 
     async def _step(self, event: Input) -> None:
         started = time.perf_counter()
-        effects = self._core.step(event)
+        core = self._core
+        effects = core.step(event)
         self.counters.inputs += 1
         self.counters.step_s += time.perf_counter() - started
         for effect in effects:
             await self._perform(effect)
+            if self._core is not core:  # it was stopped: nothing more of what it wanted is done
+                return
 
     async def _perform(self, effect: Effect) -> None:  # noqa: C901 - one case an effect, none with a rule of its own
         match effect:
@@ -240,6 +243,8 @@ class Driver:
                 await self._begin_epoch()
             case Evidence():
                 self.reports.keep_evidence(effect)
+                if effect.signer == self._w.epochs.keys.participant and self.is_voting:
+                    await self._halt("unknown_vote", "this node's own key has signed two contradicting statements", ())
             case Blame(peer, code):
                 self.reports.blame(peer, code)
             case Halt(code, detail, certificates):

@@ -288,20 +288,22 @@ class Cluster:
 
     async def start(self, *names: str) -> None:
         for name in names or self.network.names:
-            folder = self.network.root / name
-            config = NodeConfig(participant=name, ordering=self._ordering)
-            node = Node(
-                folder,
-                config,
-                self.network.identities[name],
-                self.network.genesis,
-                links=MemoryLinks(self.links, name),
-                clock=SystemClock(),
-                log=RecordingLog(name),
-                timing=self._timing,
-            )
-            self.nodes[name] = node
-            await node.start()
+            await self.start_as(name, MemoryLinks(self.links, name))
+
+    async def start_as(self, name: str, links: MemoryLinks) -> None:
+        """Start one node on these links."""
+        node = Node(
+            self.network.root / name,
+            NodeConfig(participant=name, ordering=self._ordering),
+            self.network.identities[name],
+            self.network.genesis,
+            links=links,
+            clock=SystemClock(),
+            log=RecordingLog(name),
+            timing=self._timing,
+        )
+        self.nodes[name] = node
+        await node.start()
 
     async def stop(self) -> None:
         for name in list(self.nodes):
