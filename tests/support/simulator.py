@@ -28,15 +28,21 @@ class Cluster:
     the checks."""
 
     def __init__(
-        self, n: int = 4, seed: int = 1, timing: Timing | None = None, real: bool = False, spares: int = 0
+        self,
+        n: int = 4,
+        seed: int = 1,
+        timing: Timing | None = None,
+        real: bool = False,
+        spares: int = 0,
+        chain: bytes = CHAIN,
     ) -> None:
-        self.seed, self.now, self.root = seed, 0, CHAIN
+        self.seed, self.now, self.root = seed, 0, chain
         self.chance = random.Random(seed)
         self.network = Network(self.chance)
         self.timing = timing or Timing()
         self.scheme: Scheme = SIGNATURES if real else FakeScheme()
         self.membership = Membership(real)
-        self.first = self.membership.first(n, CHAIN)
+        self.first = self.membership.first(n, chain)
         self.validators, self.seats = self.first.validators, self.first.seats
         """Those of the first epoch."""
         self.tolerated = self.first.faulty
@@ -60,7 +66,7 @@ class Cluster:
             for block in node.disk.blocks:
                 epoch = self.membership.following(epoch, block.ref.digest, block.payload)
         return Config(
-            chain=CHAIN,
+            chain=self.root,
             validators=epoch.validators,
             me=epoch.validators.index_of(node.name),
             root=epoch.root,
