@@ -20,6 +20,8 @@ from tests.support.simulator_node import Node
 
 MAX_EVENTS = 2_000_000
 """A run that needs more has a loop without progress of time."""
+QUESTION_MS = 10
+"""How long a question of a host takes; its answer goes through the network's faults like every message."""
 CHAIN = tagged_hash("genesis", b"simulated")
 
 
@@ -135,6 +137,13 @@ class Cluster:
         if (sender, name) in self.network.cuts:
             return
         self.by_name[name].hear(sender, data)
+
+    def ask_neighbours(self, node: Node) -> None:
+        """A host asks all others how far they are."""
+        height = len(node.disk.blocks)
+        for other in self.nodes:
+            if other is not node and (node.name, other.name) not in self.network.cuts:
+                self.after(QUESTION_MS, lambda other=other: other.tell_height(node.name, height))  # type: ignore[misc]
 
     def submit(self, nodes: Iterable[Node] | None = None) -> bytes:
         """A new transaction reaches every live node (or those given) within a few milliseconds."""
