@@ -107,7 +107,7 @@ def test_a_proven_forgotten_certificate_halts() -> None:
 
 
 def test_what_was_fetched_since_does_not_stand_in_for_the_journal() -> None:
-    """P12: a vote below blocks that were delivered, of which the journal knows nothing, is still that of another life."""
+    """P12: a vote below blocks that were delivered, of which the journal knows nothing, is another life's."""
     core = LoneCore(me=0, start=False)
     core.give(Start(0, (), Floor(Ref(5, b"\5" * 32), core.certificate("finalize", 5, 4, signers=(1, 2, 3))), None, 77))
     core.hear(1, TellPosition(1, 77, core.vote(0, "nullify", 3), None))
@@ -152,6 +152,7 @@ def test_r1_certificates_open_views(kind: Kind, view: int, enters: int) -> None:
 
 
 def test_r1_votes_are_admitted_one_view_ahead_only() -> None:
+    """B16: votes for views further ahead leave no trace."""
     core = follower()
     core.hear_vote(LEADER_1, "nullify", 2)
     core.hear_vote(LEADER_1, "nullify", 3)
@@ -340,6 +341,7 @@ def test_r4_an_invalid_block_is_nullified() -> None:
     ids=lambda strip: " ".join(f"{k} {v}" for k, v in strip.items()),
 )
 def test_r4_incomplete_proofs_are_invalid(strip: dict[str, object]) -> None:
+    """B8: a proof too few, or a wrong one: nullify."""
     core = LoneCore(me=LEADER_1)
     good = core.proposal(4, 1)
     parent, nullified = good.parent, good.nullifications
@@ -367,7 +369,7 @@ def test_r4_incomplete_proofs_are_invalid(strip: dict[str, object]) -> None:
 
 
 def test_r4_a_parent_below_the_last_finalized_view_is_refused() -> None:
-    """Only a proposal that skips more views than it proves can try it; nobody can prove the final view nullified."""
+    """B8: only a proposal that skips more views than it proves can try; nobody can prove the final view nullified."""
     core = LoneCore(me=LEADER_1)
     core.hear_certificate("nullify", 69)
     core.hear_certificate("finalize", 3, 2)
@@ -376,6 +378,7 @@ def test_r4_a_parent_below_the_last_finalized_view_is_refused() -> None:
 
 
 def test_r4_missing_ancestry_is_waited_for_and_fetched() -> None:
+    """B8: what is missing here is no fault of the proposer."""
     core = LoneCore(me=LEADER_4)
     core.hear_certificate("notarize", 1)
     core.hear_certificate("nullify", 1)

@@ -84,7 +84,7 @@ async def shown(cluster: Cluster, name: str, folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("lie", "kind"), [(TwoProposals, "double_notarize"), (BothWays, "nullify_finalize")])
 def test_the_ledger_names_the_culprit_alone(tmp_path: Path, lie: type[TwistedHost], kind: str) -> None:
-    """A: complete (every honest ledger has it) and sound (nobody else is named); status shows it."""
+    """B1 B2 B3 B20: a: complete (every honest ledger has it) and sound (nobody else is named); status shows it."""
 
     async def story(cluster: Cluster) -> None:
         await cluster.start()
