@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from consensus.core import surviving_records
+from consensus.core import MAX_UNWRITTEN, surviving_records
 from consensus.effects import (
     AwaitTransactions,
     Behind,
@@ -575,7 +575,7 @@ def test_the_one_place_that_signs_waits_for_the_peers() -> None:
 # --- R7 certificates and delivery -------------------------------------------------------------------------------------
 
 
-def test_r7_a_chain_is_delivered_once_in_order_after_it_is_durable() -> None:
+def test_r7_a_chain_is_delivered_once_in_order() -> None:
     core = follower()
     core.hear_proposal(1)
     core.verified(1)
@@ -588,9 +588,37 @@ def test_r7_a_chain_is_delivered_once_in_order_after_it_is_durable() -> None:
     assert [b.ref for b in deliver.blocks] == [Ref(1, digest(1)), Ref(2, digest(2))]
     assert deliver.certificate.view == 2
     names = [type(e).__name__ for e in core.last]
-    assert names.index("Persist") < names.index("Send") < names.index("Deliver")
+    assert names.index("Send") < names.index("Deliver")
     core.hear_certificate("finalize", 1)
     assert not core.found(Deliver)
+
+
+def test_r7_a_finalization_goes_into_the_frame_of_the_next_vote() -> None:
+    core = follower()
+    core.hear_proposal(1)
+    core.verified(1)
+    core.hear_certificate("notarize", 1)
+    core.hear_certificate("finalize", 1)
+    assert core.found(Deliver)
+    assert not core.found(Persist), "no fsync for what no signature rests on"
+    core.hear_proposal(2, 1)
+    core.verified(2)
+    (persist,) = core.found(Persist)
+    assert isinstance(persist, Persist)
+    assert [type(record).__name__ for record in persist.records] == ["StoredCertificate", "StoredPayload", "OwnVote"]
+    assert core.last.index(persist) == 0
+
+
+def test_r7_a_node_that_signs_nothing_writes_finalizations_in_bundles() -> None:
+    core = follower()
+    core.state.may_vote = False
+    for view in range(1, MAX_UNWRITTEN + 1):
+        core.hear_certificate("finalize", view, view - 1)
+    assert not core.found(Persist, core.all)
+    core.hear_certificate("finalize", MAX_UNWRITTEN + 1, MAX_UNWRITTEN)
+    (persist,) = core.found(Persist, core.all)
+    assert isinstance(persist, Persist)
+    assert len(persist.records) == MAX_UNWRITTEN + 1
 
 
 def test_r7_a_nullified_block_is_still_verified() -> None:
