@@ -81,7 +81,7 @@ class Store:
         """Make final blocks durable, in ascending order, in one transaction: the last one carries its certificate.
 
         Raises StoreError `height` (not the next one), `certificate` (the last one has none, so a restart could
-        not prove it), `no_space` (nothing was written; try again when there is room) or `database`.
+        not prove it), `no_space`, `read_only`, `no_descriptors` (nothing was written; try again later) or `database`.
         """
         self.prepare(*records).commit()
 
@@ -252,8 +252,20 @@ class PreparedAppend:
         self._store.set_height(self._height)
 
 
+_CODES = (
+    ("disk is full", "no_space"),
+    ("No space", "no_space"),
+    ("readonly database", "read_only"),
+    ("unable to open database", "no_descriptors"),
+    ("malformed", "damaged"),
+    ("not a database", "damaged"),
+    ("Could not decode", "damaged"),
+)
+"""What SQLite and PostgreSQL say -> the code of StoreError. The first three lost nothing: the call may be repeated."""
+
+
 class _translated:  # noqa: N801 - reads as a word in `with _translated():`
-    """Database errors become StoreError: `no_space` when the disk is full, else `database`."""
+    """Database errors become StoreError: a code of `_CODES`, else `database`."""
 
     def __enter__(self) -> None:
         return None
@@ -262,10 +274,7 @@ class _translated:  # noqa: N801 - reads as a word in `with _translated():`
         if not isinstance(error, SQLAlchemyError):
             return
         text = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
-        code = "no_space" if "full" in text.lower() or "No space" in text else "database"
-        if "malformed" in text or "not a database" in text:
-            code = "damaged"
-        raise StoreError(code, text) from error
+        raise StoreError(next((code for words, code in _CODES if words in text), "database"), text) from error
 
 
 def _open_engine(url: str) -> Engine:
@@ -327,7 +336,7 @@ def _seal(place: str, data: bytes) -> Sealed:
 
 
 def _unseal(place: str, sealed: Sealed) -> bytes:
-    data = bytes(sealed[CHECK_BYTES:])
+    data = sealed[CHECK_BYTES:] if isinstance(sealed, bytes) else b""
     if _seal(place, data) != sealed:
         raise StoreError("damaged", f"{place} does not match its checksum; restore this node from its peers")
     return data
@@ -374,12 +383,18 @@ def _body_values(record: FinalBlockRecord) -> dict[str, Any]:
     return {"height": record.height} | sealed
 
 
+def _has_types(key: Any, item: Versioned) -> bool:
+    """SQLite gives back what stands in a damaged row, of whatever type."""
+    typed = isinstance(key, str) and isinstance(item.entry, bytes) and isinstance(item.value, bytes | None)
+    return typed and isinstance(item.version, int) and 0 <= item.version < 2**63
+
+
 def _state_values(key: str, item: Versioned) -> tuple[Any, ...]:
     return key, item.version, item.entry, item.value, seal_state(key, item)[:CHECK_BYTES]
 
 
 def _open_state(row: Any) -> tuple[str, Versioned]:
     item = Versioned(version=row.version, entry=row.entry, value=row.value)
-    if seal_state(row.key, item)[:CHECK_BYTES] != row.seal:
+    if not _has_types(row.key, item) or seal_state(row.key, item)[:CHECK_BYTES] != row.seal:
         raise StoreError("damaged", f"the state row of {row.key} does not match its checksum")
     return row.key, item

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.bodies import ConsensusEvidence
+from contracts.limits import MAX_AUTHOR_EVIDENCE
 from contracts.offences import MAX_OFFENCES, count_recent, is_recent, read_offence, read_offender
 from ledger.errors import LedgerError
 from ledger.offences import Proof, derive_offence_id
@@ -24,8 +25,8 @@ STAGGER_S = 3.0
 """Between one reporter's turn and the next one's: several blocks, so that the second sees what the first did."""
 MAX_DELAY_S = 60.0
 """In a large set the last ones go together; the ledger refuses all but the first."""
-MAX_UNDER_WAY = 4
-"""Own transactions that wait at a time: accusations must not take a share of blocks from claims."""
+MAX_UNDER_WAY = MAX_AUTHOR_EVIDENCE
+"""Own transactions that wait at a time: what one block takes of one author."""
 AGAIN_S = 10.0
 """After a submission that failed, or whose transaction was lost."""
 

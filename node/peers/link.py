@@ -217,6 +217,7 @@ class Link:
     async def _read_frame(self) -> bytes:
         message: Any = await self._socket.receive()
         while message.type in (WSMsgType.PING, WSMsgType.PONG):
+            self._services.count("pings_in")
             if not self._budget.is_ping_paid(self._loop.time()):
                 self._services.blame(self.peer, "ping_flood")
                 raise PeerError("flood", "more pings than a heartbeat needs")

@@ -143,6 +143,8 @@ def test_a_stranger_with_a_key_of_its_own(cluster: ProcessCluster) -> None:
 
 
 def test_a_member_of_another_network(cluster: ProcessCluster) -> None:
+    """O10: the same keys, another genesis."""
+
     async def call() -> None:
         identity = cluster.network.identities[TRAITOR].transport
         async with traitor(peer_port(cluster), identity, TRAITOR, b"\x02" * 32) as socket:
@@ -153,6 +155,8 @@ def test_a_member_of_another_network(cluster: ProcessCluster) -> None:
 
 
 def test_a_hundred_connections_of_one_member(cluster: ProcessCluster) -> None:
+    """X4: the surplus is refused, the network goes on."""
+
     async def call() -> None:
         context = client_context(cluster.network.identities[TRAITOR].transport)
         held = [await asyncio.open_connection("127.0.0.1", peer_port(cluster), ssl=context) for _ in range(100)]
@@ -228,6 +232,8 @@ async def send_bomb(cluster: ProcessCluster, socket: aiohttp.ClientWebSocketResp
     ],
 )
 def test_a_traitor_among_the_validators(cluster: ProcessCluster, attack: Attack, code: str | None) -> None:
+    """X1 X3 B18: garbage, floods, bombs and questions from a member's own key."""
+
     async def betray() -> None:
         async with let_in(cluster) as socket:
             with contextlib.suppress(aiohttp.ClientError, ConnectionError):  # the target may end the link during it

@@ -60,10 +60,13 @@ def mutate(root: Path, guard: Guard, removal: Removal) -> str:
 
 GUARDS = (
     Guard(
-        "vote-admission",
-        ("R1",),
-        f"{RULES}::test_r1_votes_are_admitted_one_view_ahead_only",
-        (Removal("consensus/receiving.py", " < vote.view <= state.view + 1:", " < vote.view:"),),
+        "near-views-only",
+        ("R1", "A11"),
+        f"{GUARDS_TESTS}::test_r1_a11_only_views_near_the_current_one_take_memory",
+        (
+            Removal("consensus/receiving.py", " < vote.view <= state.view + 1:", " < vote.view:"),
+            Removal("consensus/receiving.py", " < vote.view <= state.view + LOOKAHEAD:", " < vote.view:"),
+        ),
     ),
     Guard(
         "first-proposal",
@@ -129,10 +132,14 @@ GUARDS = (
         ),
     ),
     Guard(
-        "epoch",
+        "one-epoch",
         ("R12", "A2"),
-        f"{CERTIFICATES_TESTS}::test_counting_refuses_before_any_signature",
-        (Removal("ledger/certificates.py", "if epoch != validators.epoch:", "if False:"),),
+        f"{GUARDS_TESTS}::test_r12_one_core_orders_one_epoch",
+        (
+            Removal("consensus/receiving.py", "if epoch is not None and epoch != state.config.epoch:", "if False:"),
+            Removal("ledger/certificates.py", "if epoch != validators.epoch:", "if False:"),
+            Removal("consensus/certifying.py", " and candidate.digest == tail_digest(boundary):", ":"),
+        ),
     ),
     Guard(
         "block-time",
@@ -166,20 +173,21 @@ GUARDS = (
     Guard(
         "guard-ahead-of-journal",
         ("A9",),
-        f"{RULES}::test_a_guard_ahead_of_the_journal_halts",
-        (Removal("consensus/startup.py", "if start.guard is not None and start.guard > known:", "if False:"),),
+        "tests/unit/node/test_durable_before_sent.py::test_a_key_with_a_past_signs_nothing_without_it",
+        (
+            Removal("consensus/startup.py", "if start.guard is not None and start.guard > known:", "if False:"),
+            Removal("node/ordering/journalfile.py", "if guard not in (None, NEVER):", "if False:"),
+            Removal(
+                "node/ordering/journalfile.py", "if guard is None:\n            raise ", "if False:\n            raise "
+            ),
+            Removal("node/ordering/journalfile.py", "if refusal is not None:", "if False:"),
+        ),
     ),
     Guard(
         "only-finalize-proves",
         ("A10",),
         f"{CERTIFICATES_TESTS}::test_only_a_finalization_proves_a_header",
         (Removal("ledger/certificates.py", 'if certificate.kind != "finalize":', "if False:"),),
-    ),
-    Guard(
-        "proposals-ahead",
-        ("A11",),
-        f"{RULES}::test_a11_a_kept_proposal_is_judged_when_the_view_opens",
-        (Removal("consensus/receiving.py", " < vote.view <= state.view + LOOKAHEAD:", " < vote.view:"),),
     ),
     Guard(
         "durable-before-sent",
@@ -218,6 +226,15 @@ GUARDS = (
                 "if len(certificate.signers) != 2 * bitmap_bytes(len(validators)):",
                 "if False:",
             ),
+        ),
+    ),
+    Guard(
+        "conflicting-certificates",
+        ("R11",),
+        f"{RULES}::test_r11_certificates_that_exclude_each_other_stop_the_core",
+        (
+            Removal("consensus/certifying.py", "if conflict is not None:", "if False:"),
+            Removal("consensus/proposing.py", "if conflict is None and (held or", "if (held or"),
         ),
     ),
     Guard(
@@ -282,7 +299,12 @@ GUARDS = (
     Guard(
         "damaged-journal",
         ("durability",),
-        "tests/unit/consensus/test_consensus_journal.py::test_damage_before_good_frames_is_refused",
-        (Removal("consensus/journal.py", "            _check_torn(data, offset, salt)\n", ""),),
+        f"{GUARDS_TESTS}::test_a_journal_with_a_hole_is_refused",
+        (
+            Removal("consensus/journal.py", "            _check_torn(data, offset, salt)\n", ""),
+            Removal(
+                "consensus/journal.py", 'if data[offset + 4 : offset + 12] != sequence.to_bytes(8, "big"):', "if False:"
+            ),
+        ),
     ),
 )

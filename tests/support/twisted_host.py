@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from consensus.messages import Proposal, VoteCast, decode_message, encode_message
 from ledger.blocks import MAX_BLOCK_BYTES, decode_block, encode_block, header_hash
-from ledger.certificates import Kind, Subject, Vote, vote_message
+from ledger.certificates import Subject, Vote, vote_message
 from ledger.crypto import bls, ed25519
 from node.peers.frames import Lane
 from tests.support.cluster import Cluster
@@ -73,19 +73,35 @@ class TwoProposals(TwistedHost):
         return encode_message(Proposal(vote, message.parent, message.nullifications), twin)
 
 
-class BothWays(TwistedHost):
-    """B3: beside its own finalize, or what it says instead, a nullify of the same view to everybody."""
+class SecondVote(TwistedHost):
+    """Beside its own finalize another statement of the same view, to everybody."""
 
     def __call__(self, sender: str, to: str, lane: Lane, data: bytes) -> bool:
         if sender == self.culprit and lane is Lane.CONSENSUS and self.lies < self._most:
             message, _ = decode_message(data, MAX_BLOCK_BYTES)
             if isinstance(message, VoteCast) and message.vote.kind == "finalize":
                 self.lies += 1
-                vote = message.vote
-                kind: Kind = "nullify"
-                second = self.sign(Subject(kind, vote.epoch, vote.view, 0, None), vote.signer)
+                second = encode_message(VoteCast(self.sign(self.twist(message.vote), message.vote.signer)))
                 for name in self._cluster.network.names:
                     if name != self.culprit:
-                        self.deliver(name, encode_message(VoteCast(second)))
+                        self.deliver(name, second)
                         self.deliver(name, data)
         return True
+
+    def twist(self, vote: Vote) -> Subject:
+        """What it signs beside `vote`."""
+        raise NotImplementedError
+
+
+class BothWays(SecondVote):
+    """B3: nullify beside finalize."""
+
+    def twist(self, vote: Vote) -> Subject:
+        return Subject("nullify", vote.epoch, vote.view, 0, None)
+
+
+class TwoFinals(SecondVote):
+    """B2: finalize for another block as well."""
+
+    def twist(self, vote: Vote) -> Subject:
+        return replace(vote.subject, digest="ab" * 32)

@@ -1,16 +1,26 @@
 """Guards that removal must not survive (`python -m tests.mutation`): one focused test each, all sides of the guard."""
 
 import pytest
-from msgspec.structs import replace
+from msgspec import structs
 
 from consensus.effects import Blame, Evidence, Halt, Persist, RequestVerify
-from consensus.inputs import PayloadExpected, Start, TimerFired
-from consensus.journal import OwnVote, StoredPayload
+from consensus.inputs import PayloadExpected, Start, TimerFired, Verified
+from consensus.journal import (
+    FloorMark,
+    JournalDamaged,
+    OwnVote,
+    StoredPayload,
+    decode_journal,
+    encode_frame,
+    encode_header,
+)
 from consensus.leaders import leader_order
 from consensus.messages import Proposal, TellPosition, VoteCast
 from consensus.outbox import Outbox
-from consensus.types import ConsensusError, Floor, Ref
+from consensus.types import ConsensusError, Floor, Ref, Verdict
+from ledger.certificates import Subject, Vote, build_certificate, vote_message
 from tests.support.lone_core import CHAIN, LoneCore, digest, payload
+from tests.support.simulator_crypto import FakeScheme, fake_validators
 
 LEADER_1, LEADER_2, LEADER_3, LEADER_4 = leader_order(CHAIN, 1, 4)
 
@@ -18,6 +28,18 @@ LEADER_1, LEADER_2, LEADER_3, LEADER_4 = leader_order(CHAIN, 1, 4)
 def follower() -> LoneCore:
     """Leads view 4 only: views 1 to 3 are led by others."""
     return LoneCore(me=LEADER_4)
+
+
+def test_r1_a11_only_views_near_the_current_one_take_memory() -> None:
+    core = follower()
+    core.hear_vote(LEADER_1, "nullify", 2)
+    core.hear_vote(LEADER_1, "nullify", 3)
+    assert 2 in core.state.views
+    assert 3 not in core.state.views, "votes: one view ahead"
+    core.hear_proposal(5, 4)
+    assert 5 not in core.state.views, "proposals: two views ahead"
+    core.hear_proposal(3, 2)
+    assert core.state.at(3).slot is not None
 
 
 def test_r4_only_the_first_proposal_and_only_in_a_view_without_own_votes() -> None:
@@ -129,10 +151,35 @@ def test_a9_nothing_is_signed_before_enough_peers_know_of_nothing_more() -> None
     assert halt.code == "unknown_vote"
 
 
+def test_r12_one_core_orders_one_epoch() -> None:
+    core = follower()
+    later = Subject("finalize", 2, 1, 0, digest(1).hex())
+    core.hear(LEADER_2, VoteCast(sign(core, LEADER_2, later)))
+    assert core.state.at(1).tally.count("finalize") == 0, "a vote of the next epoch is not counted"
+
+    nullify = Subject("nullify", 2, 1, 0, None)
+    foreign = build_certificate([sign(core, i, nullify) for i in range(3)], fake_validators(4, 2), FakeScheme())
+    core.hear(LEADER_2, Proposal(core.vote(LEADER_2, "notarize", 2), None, (foreign,)), payload(2))
+    assert core.state.view == 1, "a certificate of the next epoch opens no view of this one"
+    assert core.found(Blame)[0].code == "certificate_epoch"
+
+    core = follower()
+    core.hear_proposal(1)
+    core.give(Verified(core.now, 1, digest(1), Verdict.VALID, closes=True))
+    core.hear_certificate("notarize", 1)
+    core.hear_proposal(2, 1)
+    assert core.votes_cast() == [("nullify", 2)], "only tails stand above a boundary"
+
+
+def sign(core: LoneCore, signer: int, subject: Subject) -> Vote:
+    signature = core.signers[signer].sign_vote(subject.kind, vote_message(CHAIN, subject))
+    return Vote(subject.kind, subject.epoch, subject.view, subject.parent_view, subject.digest, signer, signature.hex())
+
+
 def test_b13_evidence_needs_two_signatures_that_verify() -> None:
     for bad_first in (True, False):
         core = follower()
-        bad = VoteCast(replace(core.vote(LEADER_2, "finalize", 1), signature="5a" * 96))
+        bad = VoteCast(structs.replace(core.vote(LEADER_2, "finalize", 1), signature="5a" * 96))
         good = VoteCast(core.vote(LEADER_2, "nullify", 1))
         for message in (bad, good) if bad_first else (good, bad):
             core.hear(LEADER_2, message)
@@ -140,5 +187,16 @@ def test_b13_evidence_needs_two_signatures_that_verify() -> None:
         assert [one.code for one in core.found(Blame, core.all)] == ["vote_signature"]
 
     core = follower()
-    core.hear(LEADER_2, VoteCast(replace(core.vote(LEADER_2, "nullify", 1), signature="5a" * 64)))
+    core.hear(LEADER_2, VoteCast(structs.replace(core.vote(LEADER_2, "nullify", 1), signature="5a" * 64)))
     assert core.state.at(1).tally.count("nullify") == 0
+
+
+def test_a_journal_with_a_hole_is_refused() -> None:
+    salt = b"s" * 16
+    head, *frames = encode_header(salt), *(encode_frame(salt, i, (FloorMark(1, i),)) for i in range(3))
+    spoiled = bytearray(frames[1])
+    spoiled[20] ^= 1
+    for middle in (bytes(spoiled), frames[1][:-1], b""):
+        with pytest.raises(JournalDamaged) as refused:
+            decode_journal(head + frames[0] + middle + frames[2])
+        assert refused.value.code == "frame"

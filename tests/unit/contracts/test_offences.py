@@ -5,7 +5,7 @@ import pytest
 
 from contracts.bodies import SeatTaken
 from contracts.execution import build_block, execute_block
-from contracts.limits import MAX_BLOCK_EVIDENCE
+from contracts.limits import MAX_AUTHOR_EVIDENCE, MAX_BLOCK_EVIDENCE
 from contracts.offences import MAX_OFFENCES, RECENT_EPOCHS, is_recent, read_offence, read_offender
 from contracts.receipts import Receipt
 from contracts.states import OffenceState, OffenderState
@@ -163,8 +163,8 @@ def test_a_block_carries_few() -> None:
     """The proposer leaves out what the voter refuses; other kinds are not hindered."""
     network = NetworkChain()
     body = as_body(offence(network))
-    authors = ("hospital", "insurer", "auditor")
-    flood = [network.sign(KIND, body, authors[number % 3]) for number in range(MAX_BLOCK_EVIDENCE + 2)]
+    authors = ("hospital", "insurer", "auditor", "commission", "tpa")
+    flood = [network.sign(KIND, body, authors[number % 5]) for number in range(MAX_BLOCK_EVIDENCE + 2)]
     other = network.sign("consent.grant", {"tokens": ["x"]}, "hospital")
     time_ms = network.now_ms + BLOCK_MS
     built = build_block(network.state, [*flood, other], time_ms=time_ms)
@@ -173,6 +173,19 @@ def test_a_block_carries_few() -> None:
     with pytest.raises(InvalidBlock) as caught:
         execute_block(network.state, whole_block(network, flood), network.verify)
     assert caught.value.code == "block_evidence"
+
+
+def test_one_author_has_few_of_them() -> None:
+    """Whoever sends forged reports keeps no true one out."""
+    network = NetworkChain()
+    body = as_body(offence(network))
+    flood = [network.sign(KIND, body, "insurer") for _ in range(MAX_AUTHOR_EVIDENCE + 1)]
+    true = network.sign(KIND, body, "hospital")
+    built = build_block(network.state, [*flood, true], time_ms=network.now_ms + BLOCK_MS)
+    assert list(built.transactions) == [*flood[:MAX_AUTHOR_EVIDENCE], true]
+    with pytest.raises(InvalidBlock) as caught:
+        execute_block(network.state, whole_block(network, flood), network.verify)
+    assert caught.value.code == "author_evidence"
 
 
 def whole_block(network: NetworkChain, candidates: list[SignedTransaction]) -> Block:

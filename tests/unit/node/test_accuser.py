@@ -172,3 +172,16 @@ def test_few_wait_at_a_time_and_few_are_sent_at_all() -> None:
         assert len(desk.sent) == MAX_UNDER_WAY + MAX_OFFENCES, "the ledger takes no more of one validator in an epoch"
 
     play(story)
+
+
+def test_what_waits_is_not_sent_again() -> None:
+    network = NetworkChain()
+
+    async def story() -> None:
+        desk = Desk(network, "hospital")
+        desk.is_slow = True
+        desk.accuser.take(offence(network))
+        await work(desk)
+        assert (len(desk.sent), len(desk.accuser)) == (1, 1)
+
+    play(story)

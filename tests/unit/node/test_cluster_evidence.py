@@ -17,7 +17,7 @@ from node.api.tokens import TOKEN_NAME, Tokens
 from node.ordering.accuser import KIND
 from tests.support.api_node import MemoryRoles, make_token, settle_tasks
 from tests.support.cluster import NETWORK, Cluster, build_network
-from tests.support.twisted_host import BothWays, TwistedHost, TwoProposals
+from tests.support.twisted_host import BothWays, TwistedHost, TwoFinals, TwoProposals
 
 CULPRIT = "tpa-3"
 HONEST = ("commission-2", "hospital-0", "insurer-1")
@@ -82,9 +82,12 @@ async def shown(cluster: Cluster, name: str, folder: Path) -> dict[str, Any]:
         return answer
 
 
-@pytest.mark.parametrize(("lie", "kind"), [(TwoProposals, "double_notarize"), (BothWays, "nullify_finalize")])
+@pytest.mark.parametrize(
+    ("lie", "kind"),
+    [(TwoProposals, "double_notarize"), (BothWays, "nullify_finalize"), (TwoFinals, "double_finalize")],
+)
 def test_the_ledger_names_the_culprit_alone(tmp_path: Path, lie: type[TwistedHost], kind: str) -> None:
-    """A: complete (every honest ledger has it) and sound (nobody else is named); status shows it."""
+    """B1 B2 B3 B20: complete (every honest ledger has it) and sound (nobody else is named); status shows it."""
 
     async def story(cluster: Cluster) -> None:
         await cluster.start()

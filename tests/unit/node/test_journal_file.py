@@ -49,6 +49,7 @@ def test_the_bytes_are_in_the_file_before_the_sync(tmp_path: Path, monkeypatch: 
 
 
 def test_a_torn_tail_is_cut_off_and_written_over(tmp_path: Path) -> None:
+    """P4: the next frame begins where the good ones end."""
     journal = opened(tmp_path)
     journal.append((FIRST,), None)
     good = journal.size_bytes
@@ -66,6 +67,7 @@ def test_a_torn_tail_is_cut_off_and_written_over(tmp_path: Path) -> None:
 
 
 def test_damage_before_good_records_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
+    """P5: the file stays as it is for whoever looks into it."""
     journal = opened(tmp_path)
     start = journal.size_bytes
     journal.append((FIRST,), None)
@@ -80,6 +82,7 @@ def test_damage_before_good_records_is_refused_and_nothing_is_changed(tmp_path: 
 
 
 def test_a_journal_that_is_gone_while_the_guard_is_there_is_refused(tmp_path: Path) -> None:
+    """P12: no fresh journal beside an old guard."""
     journal = opened(tmp_path)
     journal.append((FIRST,), Position(1, 1, 1))
     journal.close()
@@ -110,6 +113,7 @@ def test_rewriting_replaces_everything_and_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("written", [0, 7])
 def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int) -> None:
+    """P7: a write that did not fit leaves no part."""
     journal = opened(tmp_path)
     journal.append((FIRST,), None)
     real_write = os.write
@@ -130,6 +134,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_failed_sync_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P8: after it the journal takes nothing more."""
     journal = opened(tmp_path)
 
     def fail(fd: int) -> None:
@@ -143,6 +148,7 @@ def test_a_failed_sync_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_slow_disk_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P9: a sync that took long is counted."""
     journal = opened(tmp_path)
     ticks = iter(range(1_000))
     monkeypatch.setattr("time.perf_counter", lambda: next(ticks))

@@ -62,23 +62,27 @@ def listen(cluster: Cluster) -> list[bytes]:
 async def check_refused(cluster: Cluster, *codes: str) -> None:
     """The victim starts, does not vote, says why, and follows; again after one more restart."""
     for _ in range(2):
-        votes = listen(cluster)
-        await cluster.start(VICTIM)
-        node = cluster.nodes[VICTIM]
-        await cluster.until(lambda: node.status()["not_voting"] in codes)
-        status = node.status()
-        assert not status["ready"]
-        assert not status["voting"]
-        assert status["halted"] in codes
-        assert "new keys" in status["advice"]
-        lines = [fields for _, event, fields in node.log.lines if event == "halted"]
-        assert lines[0]["code"] in codes
-        assert "What to do" in lines[0]["detail"]
-        height = await cluster.commit_one("hospital-0")
-        await cluster.until(lambda: node.chain.height >= height)
-        assert not votes
+        await check_follows(cluster, codes)
         await cluster.kill(VICTIM)
     await cluster.start(VICTIM)
+
+
+async def check_follows(cluster: Cluster, codes: tuple[str, ...]) -> None:
+    votes = listen(cluster)
+    await cluster.start(VICTIM)
+    node = cluster.nodes[VICTIM]
+    await cluster.until(lambda: node.status()["not_voting"] in codes)
+    status = node.status()
+    assert not status["ready"]
+    assert not status["voting"]
+    assert status["halted"] in codes
+    assert "new keys" in status["advice"]
+    lines = [fields for _, event, fields in node.log.lines if event == "halted"]
+    assert lines[0]["code"] in codes
+    assert "What to do" in lines[0]["detail"]
+    height = await cluster.commit_one("hospital-0")
+    await cluster.until(lambda: node.chain.height >= height)
+    assert not votes
 
 
 def folders(tmp_path: Path) -> tuple[Path, Path]:
@@ -131,8 +135,8 @@ def test_data_of_last_week_was_restored(tmp_path: Path, caught_up_first: bool) -
 
 @pytest.mark.parametrize("idle", [False, True])
 def test_a_snapshot_of_the_whole_machine_was_restored(tmp_path: Path, idle: bool) -> None:
-    """P12: journal, guard, ledger and key are all of the same old moment. Nothing on this disk is wrong: the peers, asked
-    before the first vote, hold votes that the journal does not. Also when the network is idle meanwhile."""
+    """P12: journal, guard, ledger and key are all of the same old moment. Nothing on this disk is wrong: the peers,
+    asked before the first vote, hold votes that the journal does not. Also when the network is idle meanwhile."""
 
     async def story(cluster: Cluster) -> None:
         await cluster.kill(VICTIM)
@@ -165,7 +169,7 @@ def test_the_key_alone_on_a_new_host(tmp_path: Path) -> None:
 
 
 def test_data_without_the_guard(tmp_path: Path) -> None:
-    """P12: the data folder copied to a second host with another way of the key: a journal never comes without a guard."""
+    """P12: the data folder without the folder of the keys: a journal never comes without a guard."""
 
     async def story(cluster: Cluster) -> None:
         await cluster.kill(VICTIM)
@@ -224,8 +228,8 @@ class SharedLinks(MemoryLinks):
 
 
 def test_the_same_key_on_two_hosts_at_once(tmp_path: Path) -> None:
-    """P12: a whole folder copied while its node was down, both started at the same moment. The others hold two contradicting
-    statements, which name the key; a host that hears of them stops voting. Nothing forks."""
+    """P12: a whole folder copied while its node was down, both started at the same moment. The others hold two
+    contradicting statements, which name the key; a host that hears of them stops voting. Nothing forks."""
 
     async def story(cluster: Cluster) -> None:
         await cluster.kill(VICTIM)
@@ -277,7 +281,7 @@ def remember(cluster: Cluster, tmp_path: Path) -> None:
 @pytest.mark.parametrize("lost", [True, False])
 def test_a_new_key_votes_from_the_next_epoch_on(tmp_path: Path, lost: bool) -> None:
     """P12: a refused validator (and a healthy one that rotates) votes again with keys that waited in its folder, in the
-    epoch that seats them, without a restart; the old files are kept under other names; a restart goes on with the new."""
+    epoch that seats them, without a restart; the old files stay under other names; a restart goes on with the new."""
 
     async def story(cluster: Cluster) -> None:
         _, keys = folders(tmp_path)
@@ -334,8 +338,8 @@ def test_waiting_keys_are_not_used_before_state_names_them(tmp_path: Path) -> No
 
 
 def test_a_seat_regained_without_its_journal(tmp_path: Path) -> None:
-    """P12 at the edge of an epoch: a key whose guard has signed and whose journal is gone is refused when the seat comes,
-    and the node follows into that epoch."""
+    """P12 at the edge of an epoch: a key whose guard has signed and whose journal is gone is refused when the seat
+    comes, and the node follows into that epoch."""
 
     async def story(cluster: Cluster) -> None:
         seat = cluster.seat(VICTIM)
@@ -357,7 +361,8 @@ def test_marks_are_plain(tmp_path: Path) -> None:
         await cluster.kill(VICTIM)
         cluster.journal(VICTIM).unlink()
         await cluster.start(VICTIM)
-        mark = msgspec.json.decode(Path(f"{cluster.guard(VICTIM)}.refused").read_bytes())
+        guard = cluster.guard(VICTIM)
+        mark = msgspec.json.decode(guard.with_name(guard.name + ".refused").read_bytes())
         assert mark["code"] == "journal_missing"
         assert "has signed before" in mark["detail"]
 
