@@ -6,7 +6,7 @@ start rebuilds state from disk and compares every root with the last header befo
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ from ledger.blocks import decode_block, header_hash
 from ledger.encoding import encode_trusted
 from ledger.errors import LedgerError, StoreError
 from ledger.merkle import Frontier, leaf_hash
-from ledger.state import map_key, map_value
+from ledger.state import Versioned, map_key, map_value
 from ledger.store import Store
 from ledger.storetables import FinalBlockRecord, SpineRow
 from ledger.transactions import MAX_LIFETIME_MS
@@ -105,6 +105,14 @@ class Chain:
             return overlay.executed.encoded
         row = self.store.spine_of(digest)
         return None if row is None else self.store.block(row.height)
+
+    def changes_of(self, digest: bytes) -> Mapping[str, Versioned] | None:
+        """What a block that is executed here or final wrote into state."""
+        overlay = self._overlays.get(digest)
+        if overlay is not None:
+            return overlay.executed.changes
+        row = self.store.spine_of(digest)
+        return None if row is None else self.store.changes(row.height)
 
     def add(self, executed: ExecutedBlock) -> None:
         """Keep an executed block; its parent is the last final block or one added before."""
