@@ -9,12 +9,9 @@ if its commitment is the one on the ledger.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import msgspec
-from msgspec import Meta, Struct
-
-from contracts.bodies import MAX_CO_ADJUDICATORS, PolicyCommit, PolicyCommitment
+from contracts.bodies import PolicyCommit, PolicyCommitment
 from contracts.case import read_case
 from contracts.cases.accounts import empty_use
 from contracts.cases.building import TERM_FIELDS, PolicyInput
@@ -26,9 +23,7 @@ from contracts.product import read_product
 from contracts.states import read_account, read_policy, read_program
 from ledger.crypto import ed25519
 from ledger.crypto.hashing import tagged_hash
-from ledger.encoding import convert, encode
-from ledger.errors import DecodeError
-from ledger.types import Hex32, OrgId
+from ledger.encoding import encode
 from node.agents.ports import Ports
 from node.agents.submitting import Submitter
 from node.errors import NodeError
@@ -40,20 +35,7 @@ MAX_POLICIES: Final = 100
 
 
 class PolicyRefused(NodeError):
-    """A policy cannot be committed to: `form`, `terms`, `product`, `program`, `too_many`."""
-
-
-class PolicyRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What an insurer says of one policy; terms and product are checked as parts of a case."""
-
-    terms: dict[str, Any]
-    product: dict[str, Any]
-    co_adjudicators: Annotated[tuple[OrgId, ...], Meta(min_length=1, max_length=MAX_CO_ADJUDICATORS)]
-    escalation_to: OrgId
-    contract_hash: Hex32 | None = None
-    threshold: Annotated[int, Meta(ge=1, le=MAX_CO_ADJUDICATORS)] = 1
-    look_back_days: Annotated[int, Meta(ge=0, le=3660)] = LOOK_BACK_DAYS
-    use: dict[str, Any] | None = None
+    """A policy cannot be committed to: `terms`, `product`, `program`, `too_many`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +89,6 @@ class PolicyBook:
         self._ports.vault.put_secret(f"account/{opening['account_id']}/{opening['version']}", opening)
 
     def _prepare(self, item: Mapping[str, Any]) -> tuple[PolicyCommitment, dict[str, Any]]:
-        item = read_policy_request(item)
         terms, tables = self._read_terms(item)
         contract_hash = self._read_program(item)
         policy_id, account_id = self._ports.chance(16).hex(), self._ports.chance(16).hex()
@@ -123,9 +104,9 @@ class PolicyBook:
             account_id=account_id,
             account_v0_commit=commit("account-version", account),
             co_adjudicators=tuple(item["co_adjudicators"]),
-            threshold=item["threshold"],
-            escalation_to=item["escalation_to"],
-            look_back_days=item["look_back_days"],
+            threshold=int(item.get("threshold", 1)),
+            escalation_to=str(item["escalation_to"]),
+            look_back_days=int(item.get("look_back_days", LOOK_BACK_DAYS)),
         )
         return commitment, self._sign_certificate({"policy_id": policy_id, "account": account, **kept})
 
@@ -155,14 +136,6 @@ class PolicyBook:
         message = tagged_hash("policy-certificate", encode(certificate))
         signature = ed25519.sign(self._ports.keys.signing.secret, message).hex()
         return {**certificate, "key_id": self._ports.keys.key_id, "signature": signature}
-
-
-def read_policy_request(value: Any) -> dict[str, Any]:
-    """One policy as the interface takes it, with its defaults. Raises PolicyRefused `form`."""
-    try:
-        return dict(msgspec.to_builtins(convert(value, PolicyRequest)))
-    except DecodeError as error:
-        raise PolicyRefused("form", error.detail) from None
 
 
 def current_version(ports: Ports, policy_id: str) -> tuple[str, int]:

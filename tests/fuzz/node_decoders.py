@@ -11,7 +11,6 @@ from ledger.errors import DecodeError, InvalidBlock, InvalidCertificate
 from ledger.parts import join_parts, split_parts
 from node.agents import messages
 from node.agents.mailroom import RelayRefused, _body_of
-from node.agents.policies import PolicyRefused, read_policy_request
 from node.ordering.blocksync import VIEW_BYTES, RangeRequest, check_range
 from node.ordering.gossip import MAX_BATCH
 from node.ordering.neighbours import Status
@@ -177,12 +176,6 @@ NODE = (
     ),
     _message(messages.ClosingMessage, {"claim_id": ID, "nonce": "ab" * 16, "expires_ms": 5}),
     _message(messages.ClosureMessage, {"core_hash": ID, "key_id": "ab" * 16, "signature": "", "code": "ok"}),
-    Decoder(
-        "node.agents.policies:read_policy_request",
-        lambda data: read_policy_request(decode(data)),
-        lambda: samples.values({"terms": {}, "product": {}, "co_adjudicators": ["tpa"], "escalation_to": "commission"}),
-        (DecodeError, PolicyRefused),
-    ),
     Decoder(
         "node.agents.mailroom:_body_of",
         lambda data: _body_of(data.decode("utf-8", "replace")),

@@ -18,7 +18,6 @@ from ledger.encoding import convert, encode
 from ledger.errors import DecodeError, StoreError
 from ledger.parts import join_parts
 from ledger.storetables import decode_changes
-from node.agents.policies import PolicyRefused, read_policy_request
 from node.agents.programs import read_bundle
 from node.config import decode_config
 from node.errors import ConfigError
@@ -99,17 +98,6 @@ def test_a_faulty_configuration_is_named_in_printable_words() -> None:
     with pytest.raises(ConfigError) as refused:
         decode_config(b'participant = "tpa"\n"\\u001b[2J" = 1\n')
     assert str(refused.value).isprintable()
-
-
-@pytest.mark.parametrize(
-    "change", [{"threshold": "x"}, {"terms": 1}, {"use": [1]}, {"co_adjudicators": 5}, {"treshold": 2}]
-)
-def test_a_policy_that_is_not_in_its_form_is_refused(change: dict[str, object]) -> None:
-    request = {"terms": {}, "product": {}, "co_adjudicators": ["tpa"], "escalation_to": "commission"}
-    assert read_policy_request(request)["threshold"] == 1
-    with pytest.raises(PolicyRefused) as refused:
-        read_policy_request(request | change)
-    assert refused.value.code == "form"
 
 
 def test_the_path_of_a_deep_place_is_short() -> None:
