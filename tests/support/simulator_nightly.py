@@ -135,6 +135,10 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
+def _count(found: Counter[str]) -> str:
+    return ", ".join(f"{name} {found[name]}" for name in sorted(found))
+
+
 def _describe(total: Batch) -> str:
     stories = total.stories
     traitors = Counter(name for story in stories for name in story.traitors)
@@ -143,7 +147,8 @@ def _describe(total: Batch) -> str:
         f"{sum(s.blocks for s in stories)} blocks, {sum(s.crashes for s in stories)} crashes, "
         f"{sum(s.epochs - 1 for s in stories)} changes of the set, {sum(traitors.values())} traitors, "
         f"{sum(bool(s.damage) for s in stories)} damaged, "
-        f"slowest healing {slowest.healed_ms if slowest else 0} ms (seed {slowest.seed if slowest else '-'})"
+        f"slowest healing {slowest.healed_ms if slowest else 0} ms (seed {slowest.seed if slowest else '-'}); "
+        f"{_count(traitors)}; {_count(Counter(name for story in stories for name in story.changes))}"
     )
 
 
