@@ -43,22 +43,31 @@ def read_rate(ctx: click.Context, param: click.Parameter, value: str) -> float |
 @click.option("--seconds", type=click.IntRange(1, MAX_SECONDS), default=20, show_default=True, help="Measured time.")
 @click.option("--rate", callback=read_rate, default="500", show_default=True, help="Transactions a second, or max.")
 @click.option("--kill", type=click.Choice(["one"]), help="Kill one validator (SIGKILL) in the middle.")
+@click.option("--slow", type=click.Choice(["one"]), help="Delay all that one validator sends and gets by 100 ms.")
 @click.option("--orderer", type=click.Choice(["builtin"]), default="builtin", show_default=True, help="Who orders.")
 @json_option
-def network(nodes: int, seconds: int, rate: float | None, kill: str | None, orderer: str, as_json: bool) -> None:
+def network(
+    nodes: int, seconds: int, rate: float | None, kill: str | None, slow: str | None, orderer: str, as_json: bool
+) -> None:
     """Load a network of real processes on this machine, over mutual TLS, and print what it did.
 
     Transactions publish one record each, are signed ahead by all participants in turn and leave in batches whether
     or not earlier ones were answered (open loop). A latency runs from just before the request is written to the
-    final event on the client's own subscription. The client shares the machine with the nodes.
+    final event on the client's own subscription. The client shares the machine with the nodes. A slow validator sits
+    behind a relay that hands on every byte of its links 100 ms after it came, each way; its API stays fast.
 
     \b
     Example: claimnode bench network --seconds 20 --rate max
              claimnode bench network --rate 500 --kill one --json
+             claimnode bench network --rate 200 --slow one
     """
+    if kill and slow:
+        raise click.UsageError("four validators bear one that is faulty: choose --kill one or --slow one")
     from cli.bench_network import measure_network
 
-    result = measure_network(nodes=nodes, seconds=seconds, rate=rate, kill=kill is not None, orderer=orderer)
+    result = measure_network(
+        nodes=nodes, seconds=seconds, rate=rate, kill=kill is not None, slow=slow is not None, orderer=orderer
+    )
     for note in result.notes:
         print_note(note)
     if as_json:

@@ -7,6 +7,8 @@ one author may fill half of a block at most; automatic roles are off, so that wh
 import asyncio
 import gc
 import math
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,9 +27,10 @@ from cli.output import is_terminal
 from cli.processes import NodeProcess, find_nodes, running, stop
 from node.api.tokens import read_token_file
 from node.bench.client import Target
-from node.bench.machine import folder_bytes, measure_ed25519
+from node.bench.machine import folder_bytes, measure_ed25519, percentile
 from node.bench.run import WARM_UP_S, Figures, Lane, Plan, Rotation, run_load
 from node.bench.workload import Author, build_consent, build_publications
+from node.config import load_config
 from node.errors import NodeError
 from node.identity import load_identity
 
@@ -40,6 +43,10 @@ four validators on two cores. A faster machine runs out of them, which is said."
 ED25519_S: Final = 0.5
 ED25519_ROUNDS: Final = 2
 """Before the run and again after it; the best counts, since other work on the machine can only lower it."""
+SLOW_MS: Final = 100
+"""One way: a validator on another continent, or behind a line that is full."""
+RELAY_S: Final = 10.0
+"""How long the relay of a slow validator may take to end."""
 NO_ROLES: Final = "\n[agents]\nhospital = false\nauditor = false\n"
 
 
@@ -51,8 +58,11 @@ class Result:
     notes: tuple[str, ...]
 
 
-def measure_network(*, nodes: int, seconds: int, rate: float | None, kill: bool, orderer: str) -> Result:
-    """Make a network, load it, end it. Raises NetworkFailure when it does not come up or stops taking part."""
+def measure_network(*, nodes: int, seconds: int, rate: float | None, kill: bool, slow: bool, orderer: str) -> Result:
+    """Make a network, load it, end it. Raises NetworkFailure when it does not come up or stops taking part.
+
+    `kill`: the last validator dies in the middle; `slow`: every byte to and from it comes SLOW_MS later.
+    """
     speeds = [measure_ed25519(ED25519_S) for _ in range(ED25519_ROUNDS)]
     with tempfile.TemporaryDirectory(prefix="claimnode-bench-") as scratch:
         folder = Path(scratch) / "net"
@@ -62,7 +72,7 @@ def measure_network(*, nodes: int, seconds: int, rate: float | None, kill: bool,
             with open(item.folder / "node.toml", "a", encoding="utf-8") as stream:
                 stream.write(NO_ROLES)
         run = _Run(processes, seconds, rate, kill)
-        with _progress() as tell:
+        with _progress() as tell, _delayed(processes, SLOW_MS if slow else 0):
             run.prepare(tell)
             with running(processes):
                 before = run.stored_bytes()
@@ -150,6 +160,28 @@ class _Run:
         }
 
 
+@contextmanager
+def _delayed(processes: list[NodeProcess], delay_ms: int) -> Iterator[None]:
+    """The last node behind a relay: it dials nobody, since of two nodes that listen the smaller id dials."""
+    if not delay_ms:
+        yield
+        return
+    slow, others = processes[-1], processes[:-1]
+    port = load_config(slow.folder).peers.listen_port
+    command = [sys.executable, "-m", "node.bench.delays", "--port", str(port), "--delay-ms", str(delay_ms)]
+    relay = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603 - numbers and our own interpreter
+    try:
+        assert relay.stdout is not None, "asked for"
+        address = f"127.0.0.1:{int(relay.stdout.readline())}"
+        for item in others:
+            with open(item.folder / "node.toml", "a", encoding="utf-8") as stream:
+                stream.write(f'\n[peers.addresses]\n{slow.name} = "{address}"\n')
+        yield
+    finally:
+        relay.terminate()
+        relay.wait(RELAY_S)
+
+
 def _describe(nodes: int) -> NetworkConfig:
     return NetworkConfig(
         network=NETWORK,
@@ -181,6 +213,9 @@ def _result(found: Figures, run: _Run, ed25519_per_s: float, disk: dict[str, Any
         "fsync_ms": disk["fsync_ms"],
         "fsyncs_per_block": disk["fsyncs_per_block"],
         "longest_gap_ms": round(found.longest_gap_ms, 1),
+        "p99_after_gap_ms": round(percentile(found.after_gap_ms, 99), 1),
+        "blocks_per_s": round(found.blocks / found.seconds, 2),
+        "tx_per_block": round(found.committed / max(found.blocks, 1), 1),
         "nodes": nodes,
         "orderer": orderer,
         "rate": "max" if run.rate is None else run.rate,

@@ -78,14 +78,18 @@ def up(folder: Path) -> None:
 def status(folder: Path, as_json: bool) -> None:
     """Print height, state root, peers and readiness of each node; exit code 3 unless all are ready.
 
+    Offences of validators that are on the ledger are named below; --json has them under `evidence`.
+
     Example: claimnode network status net --json
     """
     found = [_status_of(item) for item in _nodes(folder)]
     if as_json:
         print_json({"nodes": found})
     else:
-        columns = ("name", "ready", "height", "state_root", "peers", "mempool", "reasons")
+        columns = ("name", "ready", "height", "state_root", "peers", "mempool", "offences", "reasons")
         print_table(columns, [[_cell(item.get(column)) for column in columns] for item in found])
+        for line in _accusations(found):
+            print_text(line)
     late = [item["name"] for item in found if not item["ready"]]
     if late:
         raise NetworkFailure(
@@ -119,6 +123,16 @@ def _status_of(item: Any) -> dict[str, Any]:
     except CliError as error:
         return {"name": item.name, "url": item.client.url, "ready": False, "reasons": [error.code]}
     return {"name": item.name, "url": item.client.url, **found}
+
+
+def _accusations(found: list[dict[str, Any]]) -> list[str]:
+    """One line for each offence on record, as the nodes tell it; each once."""
+    listed = {item["offence_id"]: item for node in found for item in node.get("evidence", ())}
+    return [
+        f"offence of {item['offender']}: {item['kind']} in epoch {item['epoch']}, view {item['view']};"
+        f" recorded at height {item['height']} by {item['reporter']}, transaction {item['tx_id']}"
+        for item in sorted(listed.values(), key=lambda item: (item["height"], item["offence_id"]))
+    ]
 
 
 def _cell(value: Any) -> str:

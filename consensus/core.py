@@ -30,6 +30,10 @@ from consensus.types import Config, ConsensusError, Position, Ref, Status, Verdi
 CHECKPOINT_BYTES = 32 * 2**20
 """Block bytes journaled before the journal is rewritten without what was delivered."""
 
+MAX_UNWRITTEN = 16
+"""Finalizations that wait for a frame. A validator signs in nearly every view, so one or two do; one that signs
+nothing writes at least every so many."""
+
 
 class Core:
     """One validator's (or observer's) part in ordering one epoch."""
@@ -56,9 +60,11 @@ class Core:
                 self._advance(out)
         except Halted as halted:
             self._halted, out.halt = True, halted.halt
+            self._gather_records(out)
             return out.effects()
         if not state.closed:
             self._set_timer(out)
+        self._gather_records(out)
         return out.effects()
 
     @property
@@ -184,6 +190,18 @@ class Core:
         if event.boundary is not None:
             close(state, out, event.boundary)
 
+    def _gather_records(self, out: Outbox) -> None:
+        """R7: a finalization alone is not worth an fsync. It goes into the frame of the next vote: nothing signed rests
+        on it, whoever it is forwarded to can check it, and the store commits it with its block. A step that ends this
+        core leaves nothing unwritten."""
+        state = self._state
+        records = [*state.unwritten, *out.records]
+        waits = len(records) <= MAX_UNWRITTEN and all(_is_finalization(record) for record in records)
+        if waits and out.halt is None and out.closed is None:
+            state.unwritten, out.records = records, []
+        else:
+            state.unwritten, out.records = [], records
+
     def _maybe_rewrite(self, out: Outbox) -> None:
         state = self._state
         state.journal_bytes += sum(len(r.payload) for r in out.records if isinstance(r, StoredPayload))
@@ -197,6 +215,10 @@ class Core:
         if at != self._timer_at:
             self._timer_at = at
             out.timer = SetTimer(at)
+
+
+def _is_finalization(record: Record) -> bool:
+    return isinstance(record, StoredCertificate) and record.certificate.kind == "finalize"
 
 
 def surviving_records(state: State) -> list[Record]:

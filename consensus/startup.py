@@ -133,6 +133,7 @@ def _check_guard(state: State, start: Start) -> None:
     replayed = [r.vote for r in start.records if isinstance(r, OwnVote) and r.vote.view <= state.delivered.view]
     for vote in replayed:
         known = max(known, Position(vote.epoch, vote.view, 1 if vote.kind == "notarize" else 2))
+    state.vouched_view = known.view
     if start.guard is not None and start.guard > known:
         raise Halted("journal_behind_guard", f"signed up to {start.guard}, the journal knows up to {known}")
     state.guard = max([position for position in (start.guard, *signed) if position is not None], default=None)
@@ -202,7 +203,10 @@ def _is_ours(state: State, proof: Vote | Certificate) -> bool:
 
 
 def _is_known(state: State, proof: Vote | Certificate) -> bool:
-    """Votes up to the delivered view are not kept: nothing is ever signed there again."""
+    """Own votes up to the delivered view are not kept: nothing is ever signed there again. But whatever is above all that
+    the journal spoke of at the start is the word of another life, also when blocks were fetched up to there since."""
+    if proof.view > state.vouched_view:
+        return False
     if proof.view <= state.delivered.view:
         return True
     view = state.views.get(proof.view)

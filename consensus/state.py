@@ -8,7 +8,7 @@ signs, and it refuses a second statement of a kind in a view and nullify beside 
 from dataclasses import dataclass
 
 from consensus.effects import Blame, Block, Halt
-from consensus.journal import OwnVote
+from consensus.journal import OwnVote, Record
 from consensus.leaders import leader_of, leader_order
 from consensus.outbox import Outbox
 from consensus.tails import is_tail
@@ -95,7 +95,11 @@ class State:
         """R12: when a peer of another epoch was last answered."""
         self.ask_again_at = 0
         self.guard: Position | None = None
+        self.vouched_view = ROOT_VIEW
+        """A9: the highest view that the journal spoke of at the start; a vote of ours above it was not signed with it."""
         self.journal_bytes = 0
+        self.unwritten: list[Record] = []
+        """R7: finalizations on their way into the frame of the next vote."""
 
     # --- views and blocks -------------------------------------------------------------------------------------
 

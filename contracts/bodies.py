@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from contracts.genesis import FinalityKey
 from contracts.statements import SignedStatement
+from ledger.offences import Proof
 from ledger.types import Count, Hex16, Hex32, Millis, Name, OrgId
 
 MAX_OPERATIONS = 500
@@ -220,7 +221,12 @@ class GovernanceFreeze(_Body, frozen=True):
     participant: OrgId
 
 
+class ConsensusEvidence(Proof, frozen=True):
+    """`consensus.evidence`, by any participant: two statements that no honest validator signs both."""
+
+
 BODIES: dict[str, type[Struct]] = {
+    "consensus.evidence": ConsensusEvidence,
     "governance.propose": GovernancePropose,
     "governance.vote": GovernanceVote,
     "governance.freeze": GovernanceFreeze,

@@ -9,6 +9,13 @@
 `detail` holds identifiers and rule names only, never content of a document.
 """
 
+from typing import Final
+
+MAX_STEP: Final = 64
+"""Characters of one step of a path: twice the longest field name. Keys of maps are the document's own words."""
+MAX_PATH: Final = 256
+"""Characters of a whole path; a deeper place is named by its beginning."""
+
 
 class ContractError(Exception):
     """Base of the package. `code` is stable and documented."""
@@ -24,7 +31,7 @@ class InputError(ContractError):
 
     def __init__(self, code: str, path: str, detail: str) -> None:
         super().__init__(code, detail)
-        self.path = path
+        self.path = shorten(path, MAX_PATH)
 
     def __str__(self) -> str:
         return f"{self.code} at {self.path or 'the whole document'}: {self.detail}"
@@ -39,8 +46,16 @@ class InputError(ContractError):
 
 
 def pointer(path: str, key: str | int) -> str:
-    """`path` extended by one step, escaped as RFC 6901 section 3 asks."""
-    return f"{path}/{key}" if isinstance(key, int) else f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
+    """`path` extended by one step, escaped as RFC 6901 section 3 asks; a key longer than any known is cut."""
+    if isinstance(key, int):
+        return f"{path}/{key}"
+    return f"{path}/{shorten(key, MAX_STEP).replace('~', '~0').replace('/', '~1')}"
+
+
+def shorten(text: str, most: int) -> str:
+    """Foreign text for a message: at most `most` characters, nothing that a terminal or a log would not print."""
+    shown = text if len(text) <= most else text[: most - 1] + "…"
+    return shown if shown.isprintable() else "".join(letter if letter.isprintable() else "\ufffd" for letter in shown)
 
 
 class Refusal(ContractError):

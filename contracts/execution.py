@@ -193,8 +193,9 @@ def _members_of(genesis: Genesis) -> tuple[str, ...]:
 def _begin(parent: ChainState, time_ms: int) -> BlockRun:
     if time_ms <= parent.time_ms:
         raise InvalidBlock("time", f"{time_ms} is not after the parent's {parent.time_ms}")
-    electorate = Electorate(parent.validators, _members_of(parent.genesis))
-    context = BlockContext(parent.genesis.network, parent.height + 1, time_ms, parent.read, electorate)
+    genesis = parent.genesis
+    electorate = Electorate(parent.validators, _members_of(genesis), parent.chain, first_validators(genesis))
+    context = BlockContext(genesis.network, parent.height + 1, time_ms, parent.read, electorate)
     return BlockRun(context, parent.header_hash)
 
 

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from ledger.crypto.hashing import tagged_hash
 from ledger.encoding import decode_as, encode
+from ledger.errors import DecodeError
 from ledger.types import Count, Height, Hex32, Hex48, Hex96, Millis, Name, NetworkId, OrgId, Text
 
 MAX_GENESIS_BYTES = 4 * 2**20
@@ -116,8 +117,14 @@ class Genesis(_Part, frozen=True):
 
 
 def decode_genesis(data: bytes) -> Genesis:
-    """Closed schema only; membership rules are checked by `check_genesis`. Raises DecodeError."""
-    return decode_as(data, Genesis, limit=MAX_GENESIS_BYTES)
+    """Closed schema only; membership rules are checked by `check_genesis`. Raises DecodeError.
+
+    Every field is written out: one that is left to its default would give the same network a second chain id.
+    """
+    genesis = decode_as(data, Genesis, limit=MAX_GENESIS_BYTES)
+    if encode(genesis) != data:
+        raise DecodeError("schema", "a genesis names every limit and parameter, also those at their default")
+    return genesis
 
 
 def encode_genesis(genesis: Genesis) -> bytes:

@@ -23,7 +23,7 @@ from contracts.bodies import (
 )
 from contracts.errors import Refusal
 from contracts.identifiers import derive_proposal_id
-from contracts.operations import Electorate, Operation
+from contracts.operations import Operation
 from contracts.states import (
     CURRENT,
     CurrentEpochState,
@@ -59,7 +59,7 @@ def apply_propose(operation: Operation, item: GovernancePropose) -> str:
             _check_possession(change)
     state = ProposalState(
         author=operation.author,
-        epoch=_electorate(operation).validators.epoch,
+        epoch=operation.electorate.validators.epoch,
         expires_ms=item.expires_ms,
         changes=tuple(proposal["changes"]),
         voters=(),
@@ -73,7 +73,7 @@ def apply_propose(operation: Operation, item: GovernancePropose) -> str:
 def apply_vote(operation: Operation, item: GovernanceVote) -> str:
     """`governance.vote`: the vote that completes a quorum of control groups applies the proposal."""
     proposal = operation.require(ProposalState, item.proposal_id, "PROPOSAL_UNKNOWN")
-    validators = _electorate(operation).validators
+    validators = operation.electorate.validators
     is_over = proposal.passed_height is not None or operation.time_ms > proposal.expires_ms
     if is_over or proposal.epoch != validators.epoch:
         raise Refusal("PROPOSAL_OVER", "nothing more can be decided about it", item.proposal_id)
@@ -97,7 +97,7 @@ def apply_vote(operation: Operation, item: GovernanceVote) -> str:
 def apply_freeze(operation: Operation, item: GovernanceFreeze) -> str:
     """`governance.freeze`: the one that completes a quorum of the other groups acts from the next block on."""
     target = operation.participant(item.participant)
-    validators = _electorate(operation).validators
+    validators = operation.electorate.validators
     _require_seat(operation, operation.author)
     if not operation.is_outside(operation.author, target.control_group):
         raise Refusal("FREEZE_OWN_GROUP", f"{operation.author} belongs to {target.control_group}", item.participant)
@@ -118,14 +118,8 @@ def apply_freeze(operation: Operation, item: GovernanceFreeze) -> str:
     return item.participant
 
 
-def _electorate(operation: Operation) -> Electorate:
-    found = operation.block.electorate
-    assert found is not None, "governance is executed in whole blocks only"
-    return found
-
-
 def _require_seat(operation: Operation, participant: str) -> None:
-    if _electorate(operation).validators.index_of(participant) is None:
+    if operation.electorate.validators.index_of(participant) is None:
         raise Refusal("NOT_A_VALIDATOR", f"{participant} does not vote in this epoch", participant)
 
 
@@ -180,14 +174,14 @@ class _Plan:
             operation.put(public_key, FinalityKeyState(participant=self.finality[public_key]))
         for name in self.thawed:
             operation.put(name, FreezeState(epoch=0, supporters=(), from_height=None))
-        epoch = _electorate(operation).validators.epoch + 1
+        epoch = operation.electorate.validators.epoch + 1
         seats = tuple(self.seats[name] for name in sorted(self.seats))
         operation.put(str(epoch), EpochState(epoch=epoch, from_height=operation.block.height + 1, validators=seats))
         operation.put(CURRENT, CurrentEpochState(epoch=epoch))
 
     def _newest(self) -> EpochState:
         """The set of the next epoch as earlier operations of this block left it, else the one that votes now."""
-        validators, height = _electorate(self.operation).validators, self.operation.block.height
+        validators, height = self.operation.electorate.validators, self.operation.block.height
         pending = self.operation.get(EpochState, str(validators.epoch + 1))
         return pending or EpochState(epoch=validators.epoch, from_height=height, validators=validators.validators)
 
@@ -223,7 +217,7 @@ class _Plan:
         registered = self.operation.get(FinalityKeyState, public_key)
         if registered is not None or public_key in self.finality:
             return self.finality.get(public_key) or (registered.participant if registered else None)
-        for name in _electorate(self.operation).members:
+        for name in self.operation.electorate.members:
             member = self.operation.participant(name)
             if any(key.public_key == public_key for key in member.invoice_keys):
                 return f"{name}, for invoices"
@@ -261,7 +255,7 @@ class _Plan:
             self.seats[name] = structs.replace(seat, signing_key=change.public_key)
 
     def _is_note_key(self, public_key: str) -> bool:
-        names = _electorate(self.operation).members
+        names = self.operation.electorate.members
         return any(self.operation.participant(name).note_key == public_key for name in names)
 
     def _thaw(self, participant: str) -> None:

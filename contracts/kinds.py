@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
-from contracts import adjudication, bodies, claims, consents, evidence, governance, payouts, policies, records
+from contracts import adjudication, bodies, claims, consents, evidence, governance, offences, payouts, policies, records
 from contracts.operations import Handler
 from ledger.encoding import convert
 from ledger.errors import DecodeError
@@ -82,6 +82,10 @@ def _one(_: Any) -> int:
     return 1
 
 
+def _two(_: Any) -> int:
+    return 2
+
+
 def _count_tokens(body: bodies.ConsentGrant) -> int:
     return len(body.tokens)
 
@@ -95,6 +99,7 @@ def _count_possessions(body: bodies.GovernancePropose) -> int:
 
 
 KINDS: Final[Mapping[str, Kind]] = {
+    "consensus.evidence": Kind(bodies.ConsensusEvidence, _single(offences.apply_evidence), _two),
     "governance.propose": Kind(bodies.GovernancePropose, _single(governance.apply_propose), _count_possessions),
     "governance.vote": Kind(bodies.GovernanceVote, _single(governance.apply_vote), _none),
     "governance.freeze": Kind(bodies.GovernanceFreeze, _single(governance.apply_freeze), _none),

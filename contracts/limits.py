@@ -6,6 +6,8 @@ Must always hold: everything counted here is known from the bytes alone, save th
 while the block executes.
 """
 
+from collections import Counter
+
 from contracts.genesis import Limits
 from contracts.kinds import Prepared
 from ledger.errors import InvalidTransaction
@@ -15,10 +17,17 @@ LENGTH_PREFIX_BYTES = 4
 """A transaction in a block is its length (u32be) and its bytes."""
 
 
+EVIDENCE_KIND = "consensus.evidence"
+MAX_BLOCK_EVIDENCE = 16
+"""Of these in one block: each may cost two BLS checks of 2 to 3 ms, and an epoch has few offences to record."""
+MAX_AUTHOR_EVIDENCE = 4
+"""Of one author in one block: a member that sends forged ones can neither slow blocks down nor keep true ones out."""
+
+
 class Budget:
     """What the transactions taken so far have used of one block, in all and by author."""
 
-    __slots__ = ("_authors", "_block", "_limits", "_total")
+    __slots__ = ("_authors", "_block", "_evidence", "_limits", "_total")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -29,10 +38,17 @@ class Budget:
             "block_signatures": limits.block_signatures,
         }
         self._total = (0, 0, 0, 0)
+        self._evidence: Counter[str] = Counter()
         self._authors: dict[str, tuple[int, int, int, int]] = {}
 
     def exceeded(self, prepared: Prepared) -> str | None:
         """The limit that one more transaction would break, None if it fits."""
+        content = prepared.signed.content
+        if content.kind == EVIDENCE_KIND:
+            if self._evidence.total() >= MAX_BLOCK_EVIDENCE:
+                return "block_evidence"
+            if self._evidence[content.author] >= MAX_AUTHOR_EVIDENCE:
+                return "author_evidence"
         cost = _cost(prepared)
         own = self._authors.get(prepared.signed.content.author, (0, 0, 0, 0))
         for (name, limit), total, mine, more in zip(self._block.items(), self._total, own, cost, strict=True):
@@ -51,6 +67,7 @@ class Budget:
         cost = _cost(prepared)
         author = prepared.signed.content.author
         self._total = _add(self._total, cost)
+        self._evidence[author] += prepared.signed.content.kind == EVIDENCE_KIND
         self._authors[author] = _add(self._authors.get(author, (0, 0, 0, 0)), cost)
 
 

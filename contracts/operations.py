@@ -32,10 +32,12 @@ S = TypeVar("S", bound=State)
 
 @dataclass(frozen=True, slots=True)
 class Electorate:
-    """Who votes on this block, and every member there is."""
+    """Who votes on this block, every member there is, and what genesis fixed: the chain id in votes, the first set."""
 
     validators: ValidatorSet
     members: tuple[str, ...]
+    chain: bytes
+    first: ValidatorSet
 
 
 class BlockContext:
@@ -57,7 +59,7 @@ class BlockContext:
     def __init__(
         self, network: str, height: int, time_ms: int, parent: Reader, electorate: "Electorate | None" = None
     ) -> None:
-        """`electorate` is needed by governance alone."""
+        """`electorate` is needed by what is about validators alone."""
         self.electorate = electorate
         self.network = network
         self.height = height
@@ -127,6 +129,13 @@ class Operation:
     def time_ms(self) -> int:
         """Time of the block that executes."""
         return self.block.time_ms
+
+    @property
+    def electorate(self) -> Electorate:
+        """Who votes on the block that executes."""
+        found = self.block.electorate
+        assert found is not None, "what is about validators is executed in whole blocks only"
+        return found
 
     @property
     def writes(self) -> dict[str, bytes | None]:

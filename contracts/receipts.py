@@ -32,6 +32,7 @@ Topic: TypeAlias = Literal[
     "governance.proposed",
     "governance.passed",
     "participant.frozen",
+    "validator.offence",
 ]
 
 

@@ -35,6 +35,11 @@ REFUSALS: Final[dict[str, str]] = {
     "FREEZE_OWN_GROUP": "Only validators outside the other's control group can freeze it.",
     "ALREADY_FROZEN": "The participant is frozen.",
     "NOT_FROZEN": "The participant is not frozen.",
+    # offences of validators
+    "OFFENCE_EPOCH": "The epoch is not on this ledger yet, or too old to be judged.",
+    "OFFENCE_KNOWN": "This offence is recorded; the receipt names it.",
+    "OFFENCE_LIMIT": "Enough offences of this validator in this epoch are recorded.",
+    "OFFENCE_UNSOUND": "The two statements do not convict the validator they are held against.",
     # policies
     "POLICY_EXISTS": "This policy id is taken.",
     "POLICY_UNKNOWN": "There is no policy with this id.",

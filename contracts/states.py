@@ -136,6 +136,27 @@ class FinalityKeyState(State, frozen=True):
     participant: str
 
 
+class OffenceState(State, frozen=True):
+    """`offence/<offence_id>`: two contradicting statements of `culprit` were shown to the ledger, by `reporter`."""
+
+    FAMILY: ClassVar[str] = "offence"
+    culprit: str
+    kind: str
+    epoch: int
+    view: int
+    reporter: str
+    height: int
+
+
+class OffenderState(State, frozen=True):
+    """`offender/<participant>`: how many offences are recorded, in all and in each epoch that can still be judged, as
+    (epoch, number), ascending."""
+
+    FAMILY: ClassVar[str] = "offender"
+    total: int
+    recent: tuple[tuple[int, int], ...]
+
+
 class PolicyState(State, frozen=True):
     """`policy/<policy_id>`."""
 
@@ -377,23 +398,3 @@ def read_payout(read: Reader, payout_id: str) -> PayoutState | None:
 
 INDEX = "index"
 CURRENT = "current"
-FAMILIES: tuple[type[Any], ...] = (
-    ParticipantState,
-    KeyState,
-    ProgramState,
-    ParametersState,
-    EpochState,
-    ProposalState,
-    FreezeState,
-    FinalityKeyState,
-    PolicyState,
-    AccountState,
-    ConsentState,
-    CaseState,
-    RecordState,
-    NullifierState,
-    PoolState,
-    ClaimState,
-    PayoutState,
-)
-"""Every family, for readers that show state by key."""

@@ -20,8 +20,20 @@ CHECKPOINT_PAGES = 4_000
 """Pages (16 MB) gathered before they move into the main file: random state keys then share page writes."""
 
 
+_CODES = (
+    ("disk is full", "no_space"),
+    ("No space", "no_space"),
+    ("readonly database", "read_only"),
+    ("unable to open database", "no_descriptors"),
+    ("malformed", "damaged"),
+    ("not a database", "damaged"),
+    ("Could not decode", "damaged"),
+)
+"""What SQLite and PostgreSQL say -> the code of StoreError. The first three lost nothing: the call may be repeated."""
+
+
 class translated:  # noqa: N801 - reads as a word in `with translated():`
-    """Database errors become StoreError: `no_space` when the disk is full, else `database`."""
+    """Database errors become StoreError: a code of `_CODES`, else `database`."""
 
     def __enter__(self) -> None:
         return None
@@ -30,10 +42,7 @@ class translated:  # noqa: N801 - reads as a word in `with translated():`
         if not isinstance(error, SQLAlchemyError):
             return
         text = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
-        code = "no_space" if "full" in text.lower() or "No space" in text else "database"
-        if "malformed" in text or "not a database" in text:
-            code = "damaged"
-        raise StoreError(code, text) from error
+        raise StoreError(next((code for words, code in _CODES if words in text), "database"), text) from error
 
 
 def open_engine(url: str) -> Engine:

@@ -26,6 +26,8 @@ DEFAULT_LIMIT = 16 * 2**20
 _OPENING = b"[{"
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_QUOTING = re.compile(r"(Object contains unknown field|Invalid(?: enum)? value) (`.*`|'.*')( - at `[^`]*`)?", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 _encoder = msgspec.json.Encoder(order="sorted")
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
@@ -75,7 +77,19 @@ def convert(value: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, type=kind, strict=True)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise DecodeError("schema", str(error)) from None
+        raise DecodeError("schema", schema_fault(error)) from None
+
+
+def schema_fault(error: Exception) -> str:
+    """What a ValidationError of msgspec says, without the foreign value that it quotes: that may be personal, and long.
+
+    The name of an unknown field stays where it looks like a name, because it is most often a misspelt one.
+    """
+    found = _QUOTING.fullmatch(str(error))
+    if found is None:
+        return str(error)
+    what, quoted, place = found.groups()
+    return what + (f" `{quoted[1:-1]}`" if "field" in what and _NAME.fullmatch(quoted[1:-1]) else "") + (place or "")
 
 
 def _check_nesting(data: bytes) -> None:

@@ -6,6 +6,7 @@
      +- InvalidTransaction       makes the block that carries it invalid
      +- InvalidBlock             a block no honest validator votes for
      +- InvalidCertificate       a certificate that proves nothing
+     +- InvalidEvidence          two statements that convict nobody
      +- InvalidProof             a log or map proof that does not lead to its root
      +- EnvelopeError            an encrypted document that cannot be made or opened
      +- KeyFileError             a key file that is missing, exposed or not what it says
@@ -43,6 +44,10 @@ class InvalidBlock(LedgerError):
 
 class InvalidCertificate(LedgerError):
     """A certificate without a valid quorum for its subject."""
+
+
+class InvalidEvidence(LedgerError):
+    """Two statements that do not show an offence of the validator they are held against."""
 
 
 class InvalidProof(LedgerError):

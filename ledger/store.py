@@ -82,7 +82,7 @@ class Store:
         """Make final blocks durable, in ascending order, in one transaction: the last one carries its certificate.
 
         Raises StoreError `height` (not the next one), `certificate` (the last one has none, so a restart could
-        not prove it), `no_space` (nothing was written; try again when there is room) or `database`.
+        not prove it), `no_space`, `read_only`, `no_descriptors` (nothing was written; try again later) or `database`.
         """
         self.prepare(*records, state_map=state_map).commit()
 
@@ -269,7 +269,7 @@ def _seal(place: str, data: bytes) -> Sealed:
 
 
 def _unseal(place: str, sealed: Sealed) -> bytes:
-    data = bytes(sealed[CHECK_BYTES:])
+    data = sealed[CHECK_BYTES:] if isinstance(sealed, bytes) else b""
     if _seal(place, data) != sealed:
         raise StoreError("damaged", f"{place} does not match its checksum; restore this node from its peers")
     return data
@@ -316,6 +316,12 @@ def _body_values(record: FinalBlockRecord) -> dict[str, Any]:
     return {"height": record.height} | sealed
 
 
+def _has_types(key: Any, item: Versioned) -> bool:
+    """SQLite gives back what stands in a damaged row, of whatever type."""
+    typed = isinstance(key, str) and isinstance(item.entry, bytes) and isinstance(item.value, bytes | None)
+    return typed and isinstance(item.version, int) and 0 <= item.version < 2**63
+
+
 def _state_values(key: str, item: Versioned) -> tuple[Any, ...]:
     return key, item.version, item.entry, item.value, seal_state(key, item)[:CHECK_BYTES]
 
@@ -323,6 +329,6 @@ def _state_values(key: str, item: Versioned) -> tuple[Any, ...]:
 def _open_state(row: Any) -> tuple[str, Versioned]:
     key, version, entry, value, seal = row
     item = Versioned(version=version, entry=entry, value=value)
-    if seal_state(key, item)[:CHECK_BYTES] != seal:
+    if not _has_types(key, item) or seal_state(key, item)[:CHECK_BYTES] != seal:
         raise StoreError("damaged", f"the state row of {key} does not match its checksum")
     return key, item

@@ -194,6 +194,8 @@ def decode_changes(data: bytes) -> dict[str, Versioned]:
     changes = {}
     for at in range(0, len(parts), 4):
         key, version, entry, value = parts[at : at + 4]
+        if not key.isascii():
+            raise StoreError("damaged", "a state diff with a key that is none")
         content = value[1:] if value[:1] == b"\1" else None
         changes[key.decode("ascii")] = Versioned(int.from_bytes(version, "big"), entry, content)
     return changes

@@ -21,7 +21,7 @@ from node.clock import SystemClock
 from node.config import NodeConfig, load_config
 from node.errors import ConfigError
 from node.identity import Identity, load_identity
-from node.peers import Member, Peers
+from node.peers import Member, PeerLimits, Peers
 from node.roles import NodeRoles, prepared_roles, running_roles
 from node.runtime import Node
 
@@ -101,4 +101,5 @@ def _build_peers(config: NodeConfig, identity: Identity, genesis: Genesis, chain
         jitter=random.random,
         addresses=peers.addresses,
         proxy=peers.proxy,
+        limits=PeerLimits(ban_max_s=peers.ban_max_s),
     )

@@ -42,6 +42,8 @@ class PeersConfig(_Part):
     """participant = "host:port"; overrides the endpoint in the registry."""
     proxy: str | None = None
     """host:port of an HTTP CONNECT proxy for outbound connections."""
+    ban_max_s: Annotated[int, Field(ge=0, le=86_400)] = 600
+    """The longest time for which a participant that misbehaves is refused; 0: nobody is."""
     edge: bool = False
     """True: no listening port; requests of others come down the connections that this node opens."""
 

@@ -4,6 +4,7 @@ Knows the names of the files. Must not know what a key is used for, nor whether 
 hold: a secret is read from a file that only its owner can read, and appears in no repr, message or log line.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -48,6 +49,12 @@ class Identity:
     def key_id(self) -> str:
         """Id of the signing key, as transactions name it."""
         return ed25519.key_id(self.signing.public)
+
+    @property
+    def vote_key_id(self) -> str:
+        """Id of the pair of keys that votes are signed with, 16 hexadecimal digits: another one when either changes."""
+        finality = b"" if self.finality is None else self.finality.public
+        return hashlib.sha256(self.signing.public + finality).hexdigest()[:16]
 
 
 def load_identity(folder: Path, participant: str) -> Identity:

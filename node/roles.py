@@ -96,7 +96,7 @@ async def prepared_roles(node: Node) -> AsyncIterator[NodeRoles]:
         delivery = Delivery(node.identity.participant, vault, node.peers, lambda: node.chain.final)
         delivery.register()
         ports = Ports(
-            keys=node.identity,
+            keys=node.keys,
             ledger=NodeLedger(node),
             vault=vault,
             delivery=delivery,

@@ -22,14 +22,17 @@ from ledger.transactions import Endorsement, SignedTransaction, build_transactio
 from node.chain import Chain
 from node.clock import Clock
 from node.config import NodeConfig
-from node.identity import Identity
+from node.identity import KEYS, Identity
+from node.keyring import Keyring
 from node.mempool import Mempool
 from node.ordering import blocksync, neighbours
+from node.ordering.accuser import STAGGER_S, Accuser
 from node.ordering.driver import Driver
 from node.ordering.epochs import EpochSource
 from node.ordering.gossip import REPEAT_S, Gossip, Intake, Pace
 from node.ordering.links import Links
 from node.ordering.neighbours import MAX_SKEW_MS, Neighbours
+from node.ordering.stopping import advice_for
 from node.ordering.wiring import Wiring
 from node.ordering.workshop import Workshop
 from node.outcomes import FinalBlock, TransactionOutcome
@@ -58,7 +61,7 @@ class Node:
         """Open the store and rebuild state. Raises StoreError, GenesisError, ConfigError, KeyFileError."""
         self.folder = folder
         self.config = config
-        self.identity = identity
+        self.keys = Keyring(folder, identity, log)
         self.clock = clock
         self.log = log
         self.peers = links
@@ -76,12 +79,19 @@ class Node:
         self._pace = Pace(lambda: self.driver.is_busy)
         blame, known = self.driver.reports.blame, self.driver.transactions_known
         self._intake = Intake(self._admit_from, blame, known, self._pace)
+        self.accuser = Accuser(self.chain, identity.participant, self.submit, self.is_pending, log, stagger_s=STAGGER_S)
         self._tasks: list[asyncio.Task[None]] = []
         self.chain.on_commit.append(self._forget_final)
+        links.protect(self._needed)
         links.on_message(Lane.CONSENSUS, self.driver.on_message)
         links.on_message(Lane.GOSSIP, self._intake.receive)
         links.register(blocksync.METHOD, self.driver.sync.serve)
         links.register(neighbours.METHOD, self.neighbours.serve)
+
+    @property
+    def identity(self) -> Identity:
+        """Who this node is, with the keys now in use."""
+        return self.keys.identity
 
     @property
     def validators(self) -> ValidatorSet:
@@ -92,8 +102,12 @@ class Node:
 
     async def start(self) -> None:
         """Read the journal and begin to take part. Raises StoreError, JournalFailed."""
+        evidence = self.driver.reports.evidence
+        evidence.on_kept.append(self.accuser.take)
+        for proof in evidence.proofs:
+            self.accuser.take(proof)
         await self.driver.start()
-        for work in (self.driver.run(), self.neighbours.run(), self._intake.run(), self._repeat()):
+        for work in (self.driver.run(), self.neighbours.run(), self._intake.run(), self.accuser.run(), self._repeat()):
             self._tasks.append(asyncio.get_running_loop().create_task(work))
 
     async def wait_failed(self) -> None:
@@ -180,7 +194,7 @@ class Node:
     def status(self) -> Mapping[str, Any]:
         """What operators and probes see. `ready` is whether this node does its part; `reasons` says why not."""
         reasons = self._reasons()
-        halted = self.driver.halted
+        halted, not_voting = self.driver.halted, self.driver.not_voting
         return {
             "participant": self.identity.participant,
             "ready": not reasons,
@@ -194,8 +208,14 @@ class Node:
             "validator": self.driver.is_voting,
             "epoch": self.validators.epoch,
             "view": self.driver.view,
+            "voting": not_voting is None,
+            "not_voting": not_voting,
             "halted": None if halted is None else halted.code,
+            "halted_detail": None if halted is None else halted.detail,
+            "advice": None if not_voting in (None, "observer") else advice_for(not_voting),
             "clock_skew_ms": self.neighbours.skew_ms(),
+            "evidence_kept": len(self.driver.reports.evidence),
+            "standings": self._standings(),
         }
 
     def figures(self) -> dict[str, Any]:
@@ -218,13 +238,33 @@ class Node:
         linked = self.peers.connected() & {member.id for member in self.validators.validators}
         checks = {
             "halted": driver.halted is not None,
-            "disk_full": driver.waiting_for_space,
+            "keys": driver.not_voting == "keys_not_in_set",
+            "disk_full": driver.waiting == "no_space",
+            "disk": driver.waiting not in (None, "no_space"),
             "syncing": driver.is_syncing,
             "peers": len(linked) < needed,
             "clock": abs(self.neighbours.skew_ms()) > MAX_SKEW_MS,
-            "behind": max(self.neighbours.heights.values(), default=0) > self.chain.height + blocksync.RANGE_BLOCKS,
+            "behind": self.neighbours.proven_height() > self.chain.height + blocksync.RANGE_BLOCKS,
         }
         return [name for name, failed in checks.items() if failed]
+
+    def _standings(self) -> dict[str, dict[str, Any]]:
+        """Peers that were blamed of late: score, bans so far, until when (wall clock) the peer is refused."""
+        now = self.clock.now_ms()
+        return {
+            peer: {
+                "score": each.score,
+                "bans": each.bans,
+                "banned_until_ms": now + 1_000 * each.banned_s if each.banned_s else None,
+                "votes_only": each.narrow,
+            }
+            for peer, each in sorted(self.peers.standings().items())
+        }
+
+    def _needed(self) -> tuple[frozenset[str], int]:
+        """Who votes, and how many of them decide."""
+        validators = self.validators
+        return frozenset(member.id for member in validators.validators), validators.quorum
 
     # --- wiring -----------------------------------------------------------------------------------------------
 
@@ -233,7 +273,7 @@ class Node:
         heartbeat = read_parameters(self.chain.final.read).parameters.heartbeat_ms
         epochs = EpochSource(
             chain=self.chain,
-            identity=self.identity,
+            keys=self.keys,
             payloads=self._workshop.names,
             timing=timing or Timing(base=ordering.delta_ms, heartbeat=heartbeat),
             log=self.log,
@@ -245,6 +285,7 @@ class Node:
             clock=self.clock,
             epochs=epochs,
             folder=self.folder / "data",
+            keys_folder=self.folder / KEYS,
             log=self.log,
             block_interval_ms=ordering.block_interval_ms,
             full_block=ordering.block_transactions,

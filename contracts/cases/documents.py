@@ -78,9 +78,11 @@ def read_record(record_id: str, content: Any) -> Record:
     if not isinstance(content, dict):
         raise CaseError("DOCUMENT_FORM", f"record {record_id} holds no object")
     document, secret, record_type = content.get("document"), content.get("secret"), content.get("record_type")
-    if not isinstance(document, dict) or not isinstance(secret, str) or record_type not in DATA_CLASSES:
-        raise CaseError("DOCUMENT_FORM", f"record {record_id} lacks document, secret or type")
-    return Record(record_id, str(record_type), document, secret)
+    if not isinstance(document, dict) or not isinstance(secret, str):
+        raise CaseError("DOCUMENT_FORM", f"record {record_id} lacks document or secret")
+    if not isinstance(record_type, str) or record_type not in DATA_CLASSES:
+        raise CaseError("DOCUMENT_FORM", f"record {record_id} has no known type")
+    return Record(record_id, record_type, document, secret)
 
 
 def pick_discharge(records: Iterable[Record]) -> Document:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from contracts.case import Case, encode_case
 from contracts.machine.bundle import ProgramBundle, build_bundle
 from contracts.machine.errors import ProgramRefused
-from ledger.encoding import decode
+from ledger.encoding import convert, decode
 from ledger.errors import DecodeError
 from node.machine.runner import MachineRunner
 
@@ -52,6 +52,6 @@ def read_bundle(source: str) -> ProgramBundle:
     """The files of a program as a genesis carries them. Raises ProgramRefused."""
     try:
         content = decode(source.encode("utf-8"))
-        return build_bundle(content["files"])
+        return build_bundle(convert(content["files"], dict[str, str]))
     except (DecodeError, KeyError, TypeError):
         raise ProgramRefused("files", "the genesis carries no bundle for this program") from None

@@ -20,6 +20,7 @@ from contracts.states import (
     read_case,
     read_payout,
 )
+from ledger.encoding import schema_fault
 from ledger.state import Reader
 from node.api.problems import ApiError
 from node.outcomes import TransactionOutcome
@@ -53,7 +54,7 @@ async def read_body(request: Request, kind: type[T], *, limit: int = MAX_SMALL_B
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        raise ApiError(400, "schema", str(error)) from None
+        raise ApiError(400, "schema", schema_fault(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ApiError(400, "json", "the body is no JSON document") from None
 

@@ -86,7 +86,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
         redirect_slashes=False,
         dependencies=[Depends(check_access)],
     )
-    metrics = operations.Metrics(node)
+    metrics = operations.Metrics(node, directory)
     app.state.metrics = metrics
     operations.add_routes(app, node, directory, metrics)
     transactions.add_routes(app, node)

@@ -5,7 +5,7 @@ are read from state when asked. Always true: a list only grows at its end, so a 
 stays valid, and what a reader has seen is never shown in another order.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -24,6 +24,8 @@ from node.outcomes import FinalBlock
 MAX_REFUSALS: Final = 100_000
 """Subjects whose latest refusals are remembered, about 50 MB; the blocks hold all of them."""
 REFUSALS_OF_SUBJECT: Final = 8
+MAX_OFFENCES_LISTED: Final = 100
+"""The latest offences of validators; the ledger holds all of them."""
 
 
 class Refused(Struct, frozen=True):
@@ -36,6 +38,13 @@ class Refused(Struct, frozen=True):
     height: int
 
 
+class Recorded(Struct, frozen=True):
+    """An offence of a validator that was put on record, and the transaction that did it."""
+
+    offence_id: str
+    tx_id: str
+
+
 class Directory:
     """What one node has seen since the first block."""
 
@@ -44,6 +53,9 @@ class Directory:
         self.height = 0
         self.claims: list[str] = []
         self.payouts: list[str] = []
+        self.offences: deque[Recorded] = deque(maxlen=MAX_OFFENCES_LISTED)
+        """The latest ones, oldest first."""
+        self.offences_total = 0
         self._refusals: OrderedDict[str, list[Refused]] = OrderedDict()
 
     async def follow(self, chain: ChainPort) -> None:
@@ -60,6 +72,9 @@ class Directory:
                         self.claims.append(event.subject)
                     elif event.topic == "payout.authorised":
                         self.payouts.append(event.subject)
+                    elif event.topic == "validator.offence":
+                        self.offences.append(Recorded(event.subject, receipt.tx_id))
+                        self.offences_total += 1
         if any(receipt.code != "ok" for receipt in block.receipts):
             self._add_refusals(block)
         self.height = block.height

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from node.bench.client import Batch, Client, Target
+from node.bench.client import Batch, Client, Tally, Target
 from node.bench.machine import percentile, process_cpu_s
 from node.errors import Unavailable
 
@@ -58,8 +58,11 @@ class Figures:
     seconds: float
     latencies_ms: list[float]
     longest_gap_ms: float
+    after_gap_ms: list[float]
+    """Latencies of what was sent after that gap, ascending."""
     cpu_s: float
     blocks: int
+    """Blocks with transactions whose events came inside the window."""
     all_final: int
     """Transactions that became final at any time of the run."""
     unfinished: int
@@ -182,21 +185,27 @@ async def _sleep_until(moment: float, plan: Plan, begin: float) -> None:
 def _figures(client: Client, start: float, end: float, cpu_s: float) -> Figures:
     tally = client.tally
     final_in_window = sum(start <= moment <= end for moment in tally.final.values())
-    latencies = sorted(
-        (tally.final[tx_id] - sent) * 1000
-        for tx_id, sent in tally.sent.items()
-        if start <= sent <= end and tx_id in tally.final
-    )
     arrivals = [start, *(moment for moment, _ in tally.blocks if start <= moment <= end), end]
+    gap_s, gap_end = max((later - earlier, later) for earlier, later in pairwise(arrivals))
     return Figures(
         committed=final_in_window,
         seconds=end - start,
-        latencies_ms=latencies,
-        longest_gap_ms=max(later - earlier for earlier, later in pairwise(arrivals)) * 1000,
+        latencies_ms=_latencies_ms(tally, start, end),
+        longest_gap_ms=gap_s * 1000,
+        after_gap_ms=_latencies_ms(tally, gap_end, end),
         cpu_s=cpu_s,
         blocks=len(arrivals) - 2,
         all_final=len(tally.final),
         unfinished=tally.waiting,
         missed=tally.missed,
         refused=dict(tally.refused),
+    )
+
+
+def _latencies_ms(tally: Tally, start: float, end: float) -> list[float]:
+    """Of everything sent between two times and final since, ascending."""
+    return sorted(
+        (tally.final[tx_id] - sent) * 1000
+        for tx_id, sent in tally.sent.items()
+        if start <= sent <= end and tx_id in tally.final
     )

@@ -2,8 +2,8 @@
 
 Knows ranges, links between headers and certificates; execution is the workshop's. Must always hold: nothing of a
 range is executed before a finalization of its last block verifies and every block links to the next up to it, so
-a lying peer costs one range of bytes and no work on state; the first bad byte ends the range and another peer
-is asked.
+a lying peer costs one range of bytes and no work on state; the first bad byte ends the range, another peer
+is asked, and this one comes last from then on.
 """
 
 import asyncio
@@ -121,6 +121,8 @@ class BlockSync:
         self._links = links
         self._take = take
         self._blame = blame
+        self._failures: dict[str, int] = {}
+        """Peer -> bad or missing answers in the sync under way: they are asked last (B18)."""
 
     async def serve(self, _peer: str, payload: bytes) -> bytes:
         """Handler of the method."""
@@ -134,6 +136,7 @@ class BlockSync:
         because without these blocks this node can do nothing else. Raises what `take` raises.
         """
         last = target
+        self._failures.clear()
         while not self._reached(target):
             progress = False
             for peer in self._order():
@@ -154,12 +157,12 @@ class BlockSync:
         return self._chain.store.spine_of(bytes.fromhex(target.digest)) is not None
 
     def _order(self) -> list[str]:
-        """Validators first; a different one first at each height, so that load spreads."""
+        """Validators first; a different one first at each height, so that load spreads; who failed comes last."""
         connected = self._links.connected()
         members = [member.id for member in self._chain.final.validators.validators if member.id in connected]
         others = sorted(connected - set(members))
         turn = self._chain.height % len(members) if members else 0
-        return members[turn:] + members[:turn] + others
+        return sorted(members[turn:] + members[:turn] + others, key=lambda peer: self._failures.get(peer, 0))
 
     async def _fetch(self, peer: str) -> Range | None:
         height, parent = self._chain.height, self._chain.final.header_hash
@@ -167,9 +170,14 @@ class BlockSync:
         try:
             data = await self._links.request(peer, METHOD, request, TIMEOUT_S)
         except PeerError:
+            self._note_failure(peer)
             return None
         try:
             return check_range(data, height, parent, self._chain.final.validators, self._chain.final.chain)
         except LedgerError as error:
+            self._note_failure(peer)
             self._blame(peer, f"sync_{error.code}")
             return None
+
+    def _note_failure(self, peer: str) -> None:
+        self._failures[peer] = self._failures.get(peer, 0) + 1

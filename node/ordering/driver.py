@@ -51,16 +51,16 @@ from node.errors import Halted
 from node.ordering.catchup import CatchUp, Outcomes
 from node.ordering.committer import Committer
 from node.ordering.epochs import closing_certificate
+from node.ordering.guardfile import GUARD
 from node.ordering.inbox import Inbox
-from node.ordering.journalfile import JournalFailed, JournalFile
+from node.ordering.journalfile import JOURNAL, WAITS, JournalFailed, JournalFile
 from node.ordering.reports import Reports
+from node.ordering.stopping import FOLLOW_AFTER, advice_for, is_about_key, may_follow
 from node.ordering.wiring import Counters, Wiring
 from node.peers.frames import Lane
 
 SPACE_RETRY_S = 5.0
 """How often a full disk is tried again."""
-FOLLOW_AFTER = frozenset({"store_behind_journal", "journal_behind_guard", "unknown_vote", "foreign_journal"})
-"""Halts about this node's own past: it must not vote, but may follow the chain as an observer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +75,17 @@ class Driver:
     def __init__(self, wiring: Wiring) -> None:
         self._w = wiring
         self.counters = Counters()
-        self.reports = Reports(wiring.folder, wiring.log)
+        self.reports = Reports(wiring.folder, wiring.log, wiring.links.blame)
         self.inbox = Inbox()
         self.journal: JournalFile | None = None
         self.halted: Halted | None = None
-        self.waiting_for_space = False
+        self.waiting: str | None = None
+        """The code of a disk that takes nothing now; nothing is voted meanwhile."""
         self.view = 0
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._working = False
         self._config = wiring.epochs.config()
+        self._key = wiring.epochs.vote_key_id
         self._core = Epochs(self._config)
         self._timer: asyncio.TimerHandle | None = None
         self._build_timer: asyncio.TimerHandle | None = None
@@ -103,11 +105,12 @@ class Driver:
         await self._step(self._start_input(records, guard))
 
     def _open_journal(self) -> tuple[tuple[Record, ...], Position | None]:
-        self.journal = JournalFile(self._w.folder)
+        key = self._key = self._w.epochs.vote_key_id
+        self.journal = JournalFile(self._w.folder / f"{JOURNAL}-{key}", self._w.keys_folder / f"{GUARD}-{key}")
         try:
             recovered = self.journal.open()
         except JournalDamaged as error:
-            self._stop_voting(f"journal_{error.code}", error.detail)
+            self._stop_voting(error.code if is_about_key(error.code) else f"journal_{error.code}", error.detail)
             return (), None
         self._w.log.info("journal_read", records=len(recovered.records), torn_bytes=recovered.torn_bytes)
         return recovered.records, recovered.guard
@@ -172,6 +175,15 @@ class Driver:
         """Whether this node is a validator that has not been stopped."""
         return self._config.me is not None and self.halted is None
 
+    @property
+    def not_voting(self) -> str | None:
+        """The code of what keeps this node from voting now, None when it votes (`node.ordering.stopping`)."""
+        if self.halted is not None:
+            return self.halted.code
+        if self._config.me is None:
+            return "keys_not_in_set" if self._w.epochs.has_seat else "observer"
+        return self.waiting or (None if self._core.status.may_vote else "asking_peers")
+
     # --- from outside -----------------------------------------------------------------------------------------
 
     def on_message(self, sender: str, data: bytes) -> None:
@@ -190,11 +202,14 @@ class Driver:
 
     async def _step(self, event: Input) -> None:
         started = time.perf_counter()
-        effects = self._core.step(event)
+        core = self._core
+        effects = core.step(event)
         self.counters.inputs += 1
         self.counters.step_s += time.perf_counter() - started
         for effect in effects:
             await self._perform(effect)
+            if self._core is not core:  # it was stopped: nothing more of what it wanted is done
+                return
 
     async def _perform(self, effect: Effect) -> None:  # noqa: C901 - one case an effect, none with a rule of its own
         match effect:
@@ -228,6 +243,8 @@ class Driver:
                 await self._begin_epoch()
             case Evidence():
                 self.reports.keep_evidence(effect)
+                if effect.signer == self._w.epochs.keys.participant and self.is_voting:
+                    await self._halt("unknown_vote", "this node's own key has signed two contradicting statements", ())
             case Blame(peer, code):
                 self.reports.blame(peer, code)
             case Halt(code, detail, certificates):
@@ -261,14 +278,14 @@ class Driver:
                 if asyncio.iscoroutine(result):
                     await result
             except (JournalFailed, StoreError) as error:
-                if error.code != "no_space":
+                if error.code not in WAITS:
                     raise
-                if not self.waiting_for_space:
-                    self._w.log.error("disk_full", detail=error.detail)
-                self.waiting_for_space = True
+                if self.waiting != error.code:
+                    self._w.log.error("disk_waits", code=error.code, detail=error.detail, do=advice_for(error.code))
+                self.waiting = error.code
                 await asyncio.sleep(SPACE_RETRY_S)
                 continue
-            self.waiting_for_space = False
+            self.waiting = None
             return
 
     # --- blocks -----------------------------------------------------------------------------------------------
@@ -346,16 +363,27 @@ class Driver:
         self._awaiting = None
         self.inbox.drop_own()
         self._config = self._w.epochs.config()
+        self._forget_old_key()
         guard: Position | None = None
-        if self._config.me is None and self.journal is not None:
-            self.journal.close()
-            self.journal = None
-        elif self._config.me is not None and self.journal is None and self.halted is None:
+        if self.halted is None and self._config.me is not None and self.journal is None:
             _, guard = self._open_journal()
+            if self.halted is not None:  # a new core follows from the boundary on, as after a start
+                await self._step(self._start_input((), None))
+                return
         if self.halted is not None:
             self._config = replace(self._config, me=None, signer=None)
         self._w.log.info("epoch", number=self._config.epoch, height=self._w.chain.height, votes=self.is_voting)
         await self._step(NextEpoch(self._now(), self._config, guard))
+
+    def _forget_old_key(self) -> None:
+        """A lost seat needs no journal. With another key in the seat the past of the old one binds nobody."""
+        changed = self._key != self._w.epochs.vote_key_id
+        if (changed or self._config.me is None) and self.journal is not None:
+            self.journal.close()
+            self.journal = None
+        if changed and self.halted is not None and may_follow(self.halted.code):
+            self._w.log.info("votes_with_new_key", earlier=self.halted.code, epoch=self._config.epoch)
+            self.halted = None
 
     # --- trouble ----------------------------------------------------------------------------------------------
 
@@ -366,14 +394,22 @@ class Driver:
 
     def _stop_voting(self, code: str, detail: str, certificates: tuple[Certificate, ...] = ()) -> None:
         """No vote from here on. After a fault of this node's own past it follows as an observer."""
-        self.reports.keep_halt(code, detail, certificates)
+        self.reports.keep_halt(code, f"{detail}. What to do: {advice_for(code)}", certificates)
         self.halted = Halted(code, detail)
         if self.journal is not None:
+            if is_about_key(code):
+                self._refuse_key(self.journal, code, detail)
             self.journal.close()
             self.journal = None
-        if code in FOLLOW_AFTER or code.startswith("journal_"):
+        if may_follow(code):
             self._config = replace(self._config, me=None, signer=None)
             self._core = Epochs(self._config)
+
+    def _refuse_key(self, journal: JournalFile, code: str, detail: str) -> None:
+        try:
+            journal.refuse(code, detail)
+        except JournalFailed as error:  # this process does not vote anyway; the next start finds the same again
+            self._w.log.error("key_not_marked", code=error.code, detail=error.detail)
 
     def _fail(self, error: Exception) -> None:
         if not self._failed.done():

@@ -15,6 +15,7 @@ from ledger.crypto import bls, ed25519
 from node.chain import Chain
 from node.errors import ConfigError
 from node.identity import Identity
+from node.keyring import Keyring
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,17 @@ class EpochSource:
     """Gives the core's configuration for the epoch that the next block belongs to."""
 
     chain: Chain
-    identity: Identity
+    keys: Keyring
     payloads: PayloadRule
     timing: Timing
     log: Any
 
     def config(self) -> Config:
-        """Raises ConfigError `keys` at the very start of a chain, when genesis names other keys than the folder has."""
+        """With the keys that state names from here on, if they wait in the folder.
+
+        Raises ConfigError `keys` at the very start of a chain, when genesis names other keys than the folder has.
+        """
+        self.keys.adopt(self.chain.final)
         validators = self.chain.final.validators
         me = self._voting_index(validators)
         return Config(
@@ -52,10 +57,20 @@ class EpochSource:
             root=self._root(validators.epoch),
             leader_seed=self._root(max(1, validators.epoch - 1)),  # A2: fixed before the boundary block was made
             payloads=self.payloads,
-            signer=None if me is None else KeySigner(self.identity),
+            signer=None if me is None else KeySigner(self.keys.identity),
             timing=self.timing,
             max_payload=MAX_BLOCK_BYTES,
         )
+
+    @property
+    def vote_key_id(self) -> str:
+        """Which pair of keys votes now: names journal and guard."""
+        return self.keys.identity.vote_key_id
+
+    @property
+    def has_seat(self) -> bool:
+        """Whether this participant is one of the validators, with whatever keys."""
+        return self.chain.final.validators.index_of(self.keys.participant) is not None
 
     def _root(self, epoch: int) -> bytes:
         """What view 0 of the epoch stands for: genesis, or the last block of the epoch before."""
@@ -64,12 +79,13 @@ class EpochSource:
 
     def _voting_index(self, validators: ValidatorSet) -> int | None:
         """This node's place in the set; None for an observer, and while its seat is held with other keys."""
-        index = validators.index_of(self.identity.participant)
+        identity = self.keys.identity
+        index = validators.index_of(identity.participant)
         if index is None:
             return None
-        member, finality = validators.validators[index], self.identity.finality
+        member, finality = validators.validators[index], identity.finality
         faults = []
-        if member.signing_key != self.identity.signing.public.hex():
+        if member.signing_key != identity.signing.public.hex():
             faults.append(("keys/signing.json", "is not the key that this validator's seat is held with"))
         if finality is None or member.finality_key != finality.public.hex():
             faults.append(("keys/finality.json", "is not the key that this validator's seat is held with"))

@@ -34,7 +34,11 @@ MAX_PAUSES = 10
 NOTICE_EVERY = 32
 """A long queue makes a block expected before all of it is admitted."""
 MAX_WAITING = 20_000
-"""Transactions of peers that wait to be admitted; beyond it new batches are dropped, and told again later."""
+"""Transactions of all peers that wait to be admitted; beyond it new batches are dropped, and told again later."""
+MAX_WAITING_BYTES = 64 * 2**20
+MAX_PEER_WAITING = 4_000
+"""Of one peer: a second of admission and more; the rest is for others, who have their turn one after the other."""
+MAX_PEER_BYTES = 16 * 2**20
 FORGED = frozenset({"bad_signature", "json", "not_canonical", "schema"})
 """Refusals that no correct node provokes by passing on what it admitted."""
 
@@ -117,6 +121,41 @@ class Pace:
         self._until = time.monotonic() + SLICE_S
 
 
+class _Waiting:
+    """What peers told and nobody looked at yet; peers are served in turn. Bounded for each and in all."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[bytes]] = {}
+        self._sizes: dict[str, int] = {}
+        self._count = 0
+
+    def put(self, sender: str, parts: tuple[bytes, ...]) -> bool:
+        """All of a batch or, without room, nothing of it."""
+        size = sum(map(len, parts))
+        queue, held = self._queues.get(sender, ()), self._sizes.get(sender, 0)
+        full = self._count + len(parts) > MAX_WAITING or sum(self._sizes.values()) + size > MAX_WAITING_BYTES
+        if full or len(queue) + len(parts) > MAX_PEER_WAITING or held + size > MAX_PEER_BYTES:
+            return False
+        if parts:
+            self._queues.setdefault(sender, deque()).extend(parts)
+            self._sizes[sender] = held + size
+            self._count += len(parts)
+        return True
+
+    def pop(self) -> tuple[str, bytes]:
+        """The oldest of the peer whose turn it is."""
+        sender = next(iter(self._queues))
+        queue, held = self._queues.pop(sender), self._sizes.pop(sender)
+        data = queue.popleft()
+        self._count -= 1
+        if queue:  # to the end of the line
+            self._queues[sender], self._sizes[sender] = queue, held - len(data)
+        return sender, data
+
+    def __len__(self) -> int:
+        return self._count
+
+
 class Intake:
     """The incoming side: batches of peers, admitted slice by slice by one task."""
 
@@ -132,7 +171,7 @@ class Intake:
         self._blame = blame
         self._on_admitted = on_admitted
         self._pace = pace
-        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._waiting = _Waiting()
         self._filled = asyncio.Event()
         self.dropped = 0
 
@@ -143,11 +182,10 @@ class Intake:
         except DecodeError as error:
             self._blame(sender, f"gossip_{error.code}")
             return
-        if len(self._waiting) + len(parts) > MAX_WAITING:
+        if self._waiting.put(sender, tuple(parts)):
+            self._filled.set()
+        else:
             self.dropped += len(parts)
-            return
-        self._waiting.extend((sender, data) for data in parts)
-        self._filled.set()
 
     async def run(self) -> None:
         """Admit for ever."""
@@ -157,7 +195,7 @@ class Intake:
                 self._filled.clear()
                 await self._filled.wait()
             await self._pace.breathe()
-            sender, data = self._waiting.popleft()
+            sender, data = self._waiting.pop()
             try:
                 self._admit(sender, data)
             except Overloaded:

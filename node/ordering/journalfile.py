@@ -3,7 +3,8 @@
 Knows files, offsets and fsync; what the records mean is `consensus.journal`'s. Must always hold: `append`
 returns only after the bytes are durable; after a failed fsync nothing is tried again, because the kernel
 may have dropped the pages and would report success; a full disk leaves the file as it was before the call.
-The journal is its own file, outside the ledger's database, and is never part of a backup.
+The journal is its own file, outside the ledger's database, named by the key whose votes it holds, and is never part of
+a backup. Its guard stands in another folder, beside that key, and is there before the journal is.
 """
 
 import errno
@@ -14,21 +15,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from consensus.journal import (
-    JournalDamaged,
-    Record,
-    decode_guard,
-    decode_journal,
-    encode_frame,
-    encode_guard,
-    encode_journal,
-)
+from consensus.journal import JournalDamaged, Record, decode_journal, encode_frame, encode_journal
 from consensus.types import Position
 from node.errors import NodeError
+from node.ordering.guardfile import NEVER, GuardFile, sync_folder, write_all
 
 JOURNAL = "journal"
-GUARD = "guard"
 SALT_BYTES = 16
+WAITS = frozenset({"no_space", "read_only", "no_descriptors"})
+"""Codes of a disk that takes nothing now and lost nothing: the same call succeeds once a person made room. Everything
+else that a disk says ends the process."""
+_WAITING = {
+    errno.ENOSPC: "no_space",
+    errno.EDQUOT: "no_space",
+    errno.EROFS: "read_only",
+    errno.EMFILE: "no_descriptors",
+    errno.ENFILE: "no_descriptors",
+}
 SLOW_S = 0.002
 """An fsync beyond this is better waited for in a thread."""
 TIMES_KEPT = 8_192
@@ -36,7 +39,7 @@ TIMES_KEPT = 8_192
 
 
 class JournalFailed(NodeError):
-    """The disk did not take a record: `fsync` (end the process) or `no_space` (wait, then repeat)."""
+    """The disk did not take a record: `fsync` (end the process), or one of `WAITS` (wait, then repeat the call)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,15 @@ class Recovered:
 class JournalFile:
     """One validator's journal. Used by the driver alone, one call at a time."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / JOURNAL
-        self._guard_path = folder / GUARD
+    def __init__(self, path: Path, guard: Path) -> None:
+        """`path` is the journal, `guard` the file beside the key."""
+        self._path = path
+        self._guard = GuardFile(guard)
         self._fd = -1
         self._salt = b""
         self._sequence = 0
         self._size = 0
+        self._guard_due = False
         self._typical_s = 0.0
         self.syncs = 0
         self.sync_times: deque[float] = deque(maxlen=TIMES_KEPT)
@@ -65,43 +70,85 @@ class JournalFile:
     def open(self) -> Recovered:
         """Read what is there, or begin.
 
-        Raises JournalDamaged: the files cannot be trusted, or the journal is gone while the guard shows that this
-        key has signed (`missing`). Nothing on disk is changed then; a person must look.
+        Raises JournalDamaged: the files cannot be trusted (`header`, `frame`, `record`, `guard`), the journal is gone
+        though this key has signed (`missing`), it came without its guard from elsewhere (`no_guard`), or the key was
+        marked before (the code of then). Nothing on disk is changed then; a person must look. JournalFailed: the
+        disk does not take the first files.
         """
-        guard = decode_guard(self._guard_path.read_bytes()) if self._guard_path.exists() else None
+        refusal = self._guard.refusal()
+        if refusal is not None:
+            raise refusal
+        guard = self._guard.open()
         if not self._path.exists():
-            if guard is not None:
+            if guard not in (None, NEVER):
                 raise JournalDamaged("missing", f"{self._path} is gone, but this key has signed before")
-            self._replace(())
+            self._begin(guard)
             return Recovered((), None, 0)
+        if guard is None:
+            raise JournalDamaged("no_guard", f"{self._path} is here, but not the guard beside the key")
         journal = decode_journal(self._path.read_bytes())
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        if journal.torn_bytes:
-            os.ftruncate(self._fd, journal.good_bytes)
-            self._sync(self._fd)
+        try:
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            if journal.torn_bytes:
+                os.ftruncate(self._fd, journal.good_bytes)
+                self._sync(self._fd)
+        except OSError as error:
+            raise _failure(self._path, error) from None
         self._salt, self._sequence, self._size = journal.salt, journal.next_sequence, journal.good_bytes
-        return Recovered(journal.records, guard, journal.torn_bytes)
+        return Recovered(journal.records, None if guard == NEVER else guard, journal.torn_bytes)
+
+    def _begin(self, guard: Position | None) -> None:
+        """The guard first: a journal without one is never made here."""
+        try:
+            if guard is None:
+                self._guard.create()
+        except OSError as error:
+            raise _failure(self._path, error) from None
+        self._replace(())
 
     def append(self, records: Iterable[Record], guard: Position | None) -> None:
-        """Make one batch durable, then move the guard. Raises JournalFailed `fsync`, `no_space`."""
-        frame = encode_frame(self._salt, self._sequence, records)
+        """Make one batch durable, then move the guard.
+
+        Raises JournalFailed `fsync`, or a code of `WAITS`: then the same call, and no other, is made again.
+        """
+        if not self._guard_due:
+            self._append_frame(encode_frame(self._salt, self._sequence, records))
+        if guard is None:
+            return
+        self._guard_due = True
         try:
-            _write_all(self._fd, frame)
+            self._guard.move(guard)
+        except OSError as error:
+            raise _failure(self._path, error) from None
+        self._guard_due = False
+
+    def _append_frame(self, frame: bytes) -> None:
+        try:
+            write_all(self._fd, frame)
         except OSError as error:
             self._restore()
             raise _failure(self._path, error) from None
         self._sync(self._fd)
         self._sequence += 1
         self._size += len(frame)
-        if guard is not None:
-            self._write_guard(guard)
+
+    def refuse(self, code: str, detail: str) -> None:
+        """Mark the key, so that no later start signs with it. Raises JournalFailed."""
+        try:
+            self._guard.refuse(code, detail)
+        except OSError as error:
+            raise _failure(self._path, error) from None
 
     def rewrite(self, records: Iterable[Record]) -> None:
         """Replace the journal by one with exactly these records. Raises JournalFailed."""
         self._replace(tuple(records))
 
     def close(self) -> None:
-        """Release the file."""
+        """Release the files."""
+        self._release()
+        self._guard.close()
+
+    def _release(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -119,20 +166,20 @@ class JournalFile:
     def _replace(self, records: tuple[Record, ...]) -> None:
         salt = os.urandom(SALT_BYTES)
         data = encode_journal(salt, records)
-        scratch = self._path.with_suffix(".new")
+        scratch = self._path.with_name(self._path.name + ".new")
         try:
             fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
-                _write_all(fd, data)
-            except OSError:
+                write_all(fd, data)
+                self._sync(fd)
+                os.replace(scratch, self._path)
+                sync_folder(self._path.parent)
+            except BaseException:
                 os.close(fd)
                 raise
         except OSError as error:
             raise _failure(self._path, error) from None
-        self._sync(fd)
-        os.replace(scratch, self._path)
-        _sync_folder(self._path.parent)
-        self.close()
+        self._release()
         self._fd, self._salt, self._sequence, self._size = fd, salt, 1, len(data)
 
     def _restore(self) -> None:
@@ -141,14 +188,6 @@ class JournalFile:
             os.ftruncate(self._fd, self._size)
         except OSError as error:
             raise JournalFailed("fsync", f"{self._path} cannot be restored: {error.strerror}") from None
-
-    def _write_guard(self, guard: Position) -> None:
-        scratch = self._guard_path.with_suffix(".new")
-        try:
-            scratch.write_bytes(encode_guard(guard))
-            os.replace(scratch, self._guard_path)
-        except OSError as error:
-            raise _failure(self._guard_path, error) from None
 
     def _sync(self, fd: int) -> None:
         started = time.perf_counter()
@@ -163,19 +202,4 @@ class JournalFile:
 
 
 def _failure(path: Path, error: OSError) -> JournalFailed:
-    code = "no_space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "fsync"
-    return JournalFailed(code, f"{path} was not written: {error.strerror}")
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    return JournalFailed(_WAITING.get(error.errno or 0, "fsync"), f"{path} was not written: {error.strerror}")

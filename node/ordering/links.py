@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from node.peers.frames import Lane
+from node.peers.scores import Standing
 
 
 class Links(Protocol):
@@ -23,6 +24,18 @@ class Links(Protocol):
 
     def connected(self) -> frozenset[str]:
         """Peers with a link right now."""
+        ...
+
+    def blame(self, peer: str, code: str) -> None:
+        """A peer did what no correct one does; the transport keeps its score."""
+        ...
+
+    def standings(self) -> dict[str, Standing]:
+        """Scores and bans of others."""
+        ...
+
+    def protect(self, needed: Callable[[], tuple[frozenset[str], int]]) -> None:
+        """Who votes and how many of them must be in touch: bans never go below it."""
         ...
 
     def register(self, method: str, handler: Callable[[str, bytes], Awaitable[bytes]]) -> None:

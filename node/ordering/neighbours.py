@@ -68,6 +68,12 @@ class Neighbours:
             await asyncio.gather(*(self._ask(peer) for peer in peers))
             await asyncio.sleep(INTERVAL_S if peers else FIRST_S)
 
+    def proven_height(self) -> int:
+        """A height that more validators claim than can lie; a single claim, however high, moves nothing (B18)."""
+        members = self._chain.final.validators
+        claims = sorted((self.heights.get(member.id, 0) for member in members.validators), reverse=True)
+        return claims[len(members) - members.quorum] if claims else 0
+
     def skew_ms(self) -> int:
         """How far this clock is from the median of the others, its own zero included."""
         return int(median([*self._skews.values(), 0])) if self._skews else 0

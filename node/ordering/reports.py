@@ -3,7 +3,7 @@
 Files stand beside the ledger; log lines carry ids and codes only. Bounded, so that a traitor cannot fill the disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,18 @@ import msgspec
 from consensus.effects import Evidence
 from ledger.certificates import Certificate
 from ledger.encoding import encode
-
-EVIDENCE = "evidence.jsonl"
-MAX_EVIDENCE_BYTES = 16 * 2**20
-"""The file stops growing here; one pair of statements proves as much as a thousand."""
+from node.ordering.evidence import EvidenceFile
 
 
 class Reports:
     """Writer of those files and lines."""
 
-    def __init__(self, folder: Path, log: Any) -> None:
+    def __init__(self, folder: Path, log: Any, tell: Callable[[str, str], None]) -> None:
+        """`tell` gives each blame to whoever keeps the scores of peers."""
+        self._tell = tell
         self._folder = folder
         self._log = log
+        self.evidence = EvidenceFile(folder, log)
         self.blamed: dict[tuple[str, str], int] = {}
         """(peer, code) -> how often."""
 
@@ -32,16 +32,11 @@ class Reports:
         count = self.blamed[peer, code] = self.blamed.get((peer, code), 0) + 1
         if count & (count - 1) == 0:
             self._log.warning("peer_blamed", peer=peer, code=code, times=count)
+        self._tell(peer, code)
 
     def keep_evidence(self, found: Evidence) -> None:
-        """Two contradicting statements of one validator, one JSON object a line."""
-        self._log.error("evidence", signer=found.signer, view=found.first.view)
-        path = self._folder / EVIDENCE
-        if path.exists() and path.stat().st_size > MAX_EVIDENCE_BYTES:
-            return
-        pair = {"first": msgspec.to_builtins(found.first), "second": msgspec.to_builtins(found.second)}
-        with path.open("ab") as stream:
-            stream.write(encode(pair | {"signer": found.signer}) + b"\n")
+        """Two contradicting statements of one validator."""
+        self.evidence.keep(found)
 
     def keep_halt(self, code: str, detail: str, certificates: Sequence[Certificate]) -> None:
         """Why this node stopped, with the certificates that show it."""

@@ -36,6 +36,9 @@ class Wiring:
     clock: Clock
     epochs: EpochSource
     folder: Path
+    """Where journal, ledger and reports are."""
+    keys_folder: Path
+    """Where the guards are, beside the keys."""
     log: Any
     block_interval_ms: int
     full_block: int

@@ -26,10 +26,13 @@ class Dialler:
         context: ssl.SSLContext,
         services: Services,
         adopt: Adopt,
+        refused_s: Callable[[str], float],
         jitter: Callable[[], float],
         proxy: str | None,
     ) -> None:
+        """`refused_s`: for how long a peer is not dialled because of its score."""
         self._context = context
+        self._refused_s = refused_s
         self._services = services
         self._adopt = adopt
         self._jitter = jitter
@@ -59,6 +62,8 @@ class Dialler:
         limits, loop = self._services.limits, asyncio.get_running_loop()
         delay, last = limits.redial_first_s, ""
         while True:
+            while (wait_s := self._refused_s(peer)) > 0:  # noqa: ASYNC110 - looked at again: it may become needed
+                await asyncio.sleep(min(wait_s, limits.redial_max_s))
             started = loop.time()
             try:
                 await self._link(peer, address, spki)
@@ -86,6 +91,7 @@ class Dialler:
                 ssl=self._context,
                 proxy=self._proxy,
                 compress=0,
+                autoping=False,  # the link answers them, and counts them
                 heartbeat=limits.heartbeat_s,
                 max_msg_size=limits.message_bytes,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),

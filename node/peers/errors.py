@@ -34,6 +34,9 @@ REFUSALS: Final = frozenset(
         "too_large",
         "stalled",  # takes no bytes, or asks faster than it reads
         "replaced",  # by a newer link of the same participant
+        "flood",  # of pings: they cost a turn of the loop each and carry nothing
+        "silent",  # no answer to a ping: the other end, or the path to it, is gone
+        "banned",  # for its score, until a time that the status shows
         "not_a_member",  # no longer, or with another key
         "stopping",
         "unreachable",

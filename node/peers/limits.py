@@ -18,6 +18,18 @@ class PeerLimits:
     bytes_per_s: int = 64 * 2**20
     """A full block every 50 ms with half left for documents."""
     bytes_burst: int = 64 * 2**20
+    bulk_frames_per_s: int = 1_000
+    """Gossip and requests, of `frames_per_s`: twenty times what a busy node sends. What is over it is given up: gossip
+    is told again later, a request is answered `busy`."""
+    bulk_frames_burst: int = 4_000
+    bulk_bytes_per_s: int = 32 * 2**20
+    """Half of `bytes_per_s`: the other half is for votes and blocks."""
+    bulk_bytes_burst: int = 48 * 2**20
+    answer_bytes_per_s: int = 32 * 2**20
+    """Answers to one identity: two block ranges a second, or it waits. A question of 20 bytes can cost 15 MB."""
+    answer_bytes_burst: int = 64 * 2**20
+    narrow_frames_per_s: int = 100
+    """Consensus messages of a validator that misbehaves but cannot be spared: ten views a second."""
     consensus_frames: int = 4_096
     """Waiting for one peer: minutes of votes. Older ones are of views long decided."""
     consensus_bytes: int = 32 * 2**20
@@ -34,6 +46,15 @@ class PeerLimits:
     """From an accepted TLS connection to a valid hello. A link takes a few round trips; 5 s is a far satellite."""
     stall_s: float = 10.0
     """A peer that takes no bytes for so long is dropped, not waited for."""
+    pings_per_s: int = 10
+    """Pings and pongs; a heartbeat is one in ten seconds. Beyond it the link ends."""
+    pings_burst: int = 100
+    ban_first_s: float = 10.0
+    """The first time that an identity is refused for its score; each later one is twice as long."""
+    ban_max_s: float = 600.0
+    """No ban is longer; 0: nobody is refused."""
+    ban_memory_s: float = 3_600.0
+    """After so long without a ban the next one is a first one."""
     heartbeat_s: float = 10.0
     """Silence after which a ping is sent; no answer in half of it ends the link."""
     handshakes: int = 64

@@ -18,6 +18,7 @@ from aiohttp import WSMsgType, web
 from contracts.errors import ContractError
 from ledger.errors import LedgerError
 from node.errors import NodeError
+from node.peers.budget import Budget
 from node.peers.errors import REFUSALS, PeerError
 from node.peers.frames import (
     HEAD_BYTES,
@@ -34,7 +35,7 @@ from node.peers.frames import (
     is_code,
 )
 from node.peers.hello import build_hello, check_hello
-from node.peers.limits import PeerLimits, TokenBucket
+from node.peers.limits import PeerLimits
 from node.peers.outbox import Outbox
 
 WebSocket: TypeAlias = aiohttp.ClientWebSocketResponse | web.WebSocketResponse  # type: ignore[type-arg,unused-ignore]
@@ -60,11 +61,22 @@ class Services:
     receivers: dict[Lane, Receiver] = field(default_factory=dict)
     observers: list[Observer] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    budgets: dict[str, Budget] = field(default_factory=dict)
+    """By identity, members only: what it may send is the same however often it connects."""
+    blame: Callable[[str, str], None] = lambda _peer, _code: None
+    """(peer, code): it sent what no correct node sends, or too much."""
     log: structlog.stdlib.BoundLogger = field(default_factory=lambda: structlog.get_logger("peers"))
 
     def count(self, name: str, units: int = 1) -> None:
         """Add to a counter of `Peers.stats`; the names are a fixed set in this package."""
         self.counts[name] = self.counts.get(name, 0) + units
+
+    def budget(self, peer: str, now: float) -> Budget:
+        """The budget of a member."""
+        found = self.budgets.get(peer)
+        if found is None:
+            found = self.budgets[peer] = Budget(self.limits, now)
+        return found
 
 
 class Link:
@@ -76,8 +88,7 @@ class Link:
         self._services = services
         self._abort = abort
         self._loop = asyncio.get_running_loop()
-        limits, now = services.limits, self._loop.time()
-        self._outbox = Outbox(limits)
+        self._outbox = Outbox(services.limits)
         self._wake = asyncio.Event()
         self._end: asyncio.Future[str] = self._loop.create_future()
         self._pending: dict[int, asyncio.Future[bytes]] = {}
@@ -86,8 +97,9 @@ class Link:
         self._served = 0
         self._dropped = 0
         self._sending_since: float | None = None
-        self._frames = TokenBucket(limits.frames_per_s, limits.frames_burst, now)
-        self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst, now)
+        self._budget = services.budget(peer, self._loop.time())
+        self.narrow = False
+        """Votes alone are taken, and few: the peer is banned and cannot be spared."""
 
     async def greet(self, chain: bytes, me: str) -> None:
         """Exchange hellos. Raises PeerError with the code of the refusal; the caller ends the socket."""
@@ -97,7 +109,11 @@ class Link:
                 data = await self._read_frame()
         except TimeoutError:
             raise PeerError("hello_timeout", f"no hello from {self.peer}") from None
-        check_hello(data, chain, self.peer)
+        try:
+            check_hello(data, chain, self.peer)
+        except PeerError as error:
+            self._services.blame(self.peer, error.code)
+            raise
 
     async def run(self) -> str:
         """Carry frames until either end is done; return the code of the reason. The caller then calls `shut`."""
@@ -185,17 +201,34 @@ class Link:
     async def _read(self) -> None:
         while True:
             data = await self._read_frame()
-            self._dispatch(decode_frame(data))
-            now = self._loop.time()
-            wait_s = max(self._frames.take(1, now), self._bytes.take(len(data), now))
-            if wait_s > 0:  # not reading is what slows a flood down: TCP tells the sender
+            try:
+                frame = decode_frame(data)
+                charge = self._budget.charge(frame, len(data), narrow=self.narrow, now=self._loop.time())
+                self._dispatch(frame) if charge.is_taken else self._give_up(frame)
+            except PeerError as error:
+                self._services.blame(self.peer, error.code)
+                raise
+            if charge.is_flood:
+                self._services.blame(self.peer, "flood")
+            if charge.wait_s > 0:  # not reading is what slows a flood down: TCP tells the sender
                 self._services.count("throttled")
-                await asyncio.sleep(wait_s)
+                await asyncio.sleep(charge.wait_s)
 
     async def _read_frame(self) -> bytes:
         message: Any = await self._socket.receive()
+        while message.type in (WSMsgType.PING, WSMsgType.PONG):
+            self._services.count("pings_in")
+            if not self._budget.is_ping_paid(self._loop.time()):
+                self._services.blame(self.peer, "ping_flood")
+                raise PeerError("flood", "more pings than a heartbeat needs")
+            if message.type is WSMsgType.PING:
+                await self._socket.pong(message.data)
+            message = await self._socket.receive()
         if message.type is not WSMsgType.BINARY:
-            raise PeerError(*_why_ended(message))
+            code, detail, is_fault = _why_ended(message)
+            if is_fault:
+                self._services.blame(self.peer, code)
+            raise PeerError(code, detail)
         data: bytes = message.data
         services = self._services
         for observe in services.observers:
@@ -214,6 +247,12 @@ class Link:
                 self._resolve(frame)
             case Kind.HELLO:
                 raise PeerError("bad_frame", "a second hello")
+
+    def _give_up(self, frame: Frame) -> None:
+        """A frame over its share: gossip is told again by who tells it, a request is refused."""
+        self._services.count("over_share")
+        if frame.kind is Kind.REQUEST:
+            self._answer(encode_refusal(frame.request_id, "busy"), None)
 
     def _receive(self, frame: Frame) -> None:
         receiver = self._services.receivers.get(frame.lane)
@@ -238,7 +277,11 @@ class Link:
             task.add_done_callback(self._serving.discard)
 
     async def _serve(self, handler: Handler, frame: Frame) -> None:
-        self._answer(await self._work(handler, frame), self._end_serving)
+        if (wait_s := self._budget.answer_wait_s(self._loop.time())) > 0:  # it keeps a place among `served_requests`
+            await asyncio.sleep(wait_s)
+        answer = await self._work(handler, frame)
+        self._budget.pay_answer(len(answer), self._loop.time())
+        self._answer(answer, self._end_serving)
 
     async def _work(self, handler: Handler, frame: Frame) -> bytes:
         try:
@@ -256,6 +299,7 @@ class Link:
 
     def _answer(self, frame: bytes, on_sent: Callable[[], None] | None) -> None:
         if not self._outbox.push_call(frame, on_sent):
+            self._services.blame(self.peer, "stalled")
             self.end("stalled")  # the peer asks faster than it reads
         self._wake.set()
 
@@ -292,14 +336,18 @@ class Link:
         return self._end.result() if self._end.done() and not self._end.cancelled() else "unreachable"
 
 
-def _why_ended(message: Any) -> tuple[str, str]:
-    """(code, detail) of the last thing a WebSocket gave: no binary message."""
+def _why_ended(message: Any) -> tuple[str, str, bool]:
+    """(code, detail, whether the peer is at fault) of the last thing a WebSocket gave: no binary message."""
     if message.type is WSMsgType.CLOSE and message.extra in REFUSALS:
-        return message.extra, "the other end closed the link"
+        return message.extra, "the other end closed the link", False
     if message.type is WSMsgType.ERROR:
         fault = message.data
-        too_large = isinstance(fault, aiohttp.WebSocketError) and fault.code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
-        return ("too_large" if too_large else "bad_frame"), "not a WebSocket message this node takes"
+        if isinstance(fault, aiohttp.ServerTimeoutError):
+            return "silent", "no answer to a ping", False
+        if not isinstance(fault, aiohttp.WebSocketError):
+            return "unreachable", "the connection failed", False
+        too_large = fault.code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+        return ("too_large" if too_large else "bad_frame"), "not a WebSocket message this node takes", True
     if message.type is WSMsgType.TEXT:
-        return "bad_frame", "a text message; frames are binary"
-    return "unreachable", "the connection ended"
+        return "bad_frame", "a text message; frames are binary", True
+    return "unreachable", "the connection ended", False

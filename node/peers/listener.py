@@ -8,6 +8,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
@@ -43,7 +44,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
-        self._handshakes: dict[asyncio.Task[None], None] = {}  # in order of arrival
+        self._handshakes: dict[asyncio.Task[None], str] = {}  # where from, in order of arrival
         self._open: dict[asyncio.Transport, str] = {}
         self._silent: set[asyncio.Transport] = set()
         self._lines = TokenBucket(services.limits.refusal_lines_per_s, services.limits.refusal_lines_per_s, 0.0)
@@ -101,10 +102,15 @@ class Listener:
                 self._refuse("too_many_links", f"{limits.connections} connections are open")
                 continue
             if len(self._handshakes) >= limits.handshakes:
-                next(iter(self._handshakes)).cancel()
+                self._oldest_of_the_loudest().cancel()
             task = self._loop.create_task(self._admit(connection, str(address[0])))
-            self._handshakes[task] = None
+            self._handshakes[task] = str(address[0])
             task.add_done_callback(lambda done: self._handshakes.pop(done, None))
+
+    def _oldest_of_the_loudest(self) -> asyncio.Task[None]:
+        """The handshake that makes room: of the address that holds most of them, so that it crowds out itself."""
+        loudest = Counter(self._handshakes.values()).most_common(1)[0][0]
+        return next(task for task, address in self._handshakes.items() if address == loudest)
 
     async def _admit(self, connection: socket.socket, remote: str) -> None:
         """TLS, then the registry; the connection is dropped unless both are passed."""
@@ -139,6 +145,7 @@ class Listener:
             self._forget_closed()
             held = sum(other == spki for other in self._open.values())
             if held >= self._services.limits.links_per_member:
+                self._services.blame(peer, "too_many_links")
                 raise PeerError("too_many_links", f"{held} connections of {peer}")
             self._open[transport] = spki
             self._silent.add(transport)
@@ -156,9 +163,11 @@ class Listener:
             timeout=CLOSE_TIMEOUT_S,
             heartbeat=self._services.limits.heartbeat_s,
             compress=False,
+            autoping=False,  # the link answers them, and counts them
             max_msg_size=self._services.limits.message_bytes,
         )
         if request.path != PATH or not upgrade.can_prepare(request).ok:
+            self._services.blame(peer, "not_a_peer")
             self._refuse("not_a_peer", "HTTP without the upgrade of a peer", request.remote)
             return _closing(426)
         self._silent.discard(transport)

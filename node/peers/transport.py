@@ -8,7 +8,7 @@ are opaque bytes. No call here waits for a slow peer except `request`, and that 
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 
@@ -20,6 +20,10 @@ from node.peers.frames import Lane, is_code
 from node.peers.limits import PeerLimits
 from node.peers.link import Handler, Link, Observer, Receiver, Services
 from node.peers.listener import Listener
+from node.peers.scores import Scores, Standing
+
+Needed = Callable[[], tuple[frozenset[str], int]]
+"""Who votes, and how many of them must be in touch for the network to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,9 @@ class Peers:
         self._jitter = jitter
         self._addresses = dict(addresses or {})
         self._proxy = proxy
-        self._services = Services(limits or PeerLimits())
+        self._services = Services(limits or PeerLimits(), blame=self.blame)
+        self._scores = Scores(self._services.limits)
+        self._needed: Needed = lambda: (frozenset(), 0)
         self._members = {member.id: member for member in members}
         self._links: dict[str, Link] = {}
         self._changed = asyncio.Event()
@@ -71,7 +77,7 @@ class Peers:
     async def start(self) -> None:
         """Listen, and begin to dial. Returns without waiting for links. Raises PeerError `listen`."""
         accepts, dials = await asyncio.to_thread(_build_contexts, self._tls)
-        self._dialler = Dialler(dials, self._services, self._adopt, self._jitter, self._proxy)
+        self._dialler = Dialler(dials, self._services, self._adopt, self._refused_s, self._jitter, self._proxy)
         if self._listen is not None:
             self._listener = Listener(accepts, self._services, self._find_peer, self._adopt)
             self._port = self._listener.start(*self._listen)
@@ -106,8 +112,31 @@ class Peers:
                 self._dialler.forget(peer)
             if peer in self._links:
                 self._links[peer].end("not_a_member")
-            if new is not None and self._dialler is not None:
+            if new is None:
+                self._scores.forget(peer)
+                self._services.budgets.pop(peer, None)
+            elif self._dialler is not None:
                 self._dial(new)
+
+    def protect(self, needed: Needed) -> None:
+        """Never part with so many of those who vote that the others cannot decide. Before `start`."""
+        self._needed = needed
+
+    def blame(self, peer: str, code: str) -> None:
+        """`peer` did what `code` says. Beyond a threshold it is refused for a time that grows from one to the next."""
+        if peer not in self._members:
+            return
+        self._services.count(f"blamed_{code}")
+        length_s = self._scores.blame(peer, code, self._now())
+        if length_s > 0:
+            self._services.log.error("peer_banned", peer=peer, code=code, seconds=length_s)
+            self._apply_bans()
+
+    def standings(self) -> dict[str, Standing]:
+        """Whoever has a score or a ban right now."""
+        narrow = {peer for peer, link in self._links.items() if link.narrow}
+        found = self._scores.standings(self._now())
+        return {peer: replace(each, narrow=peer in narrow) for peer, each in found.items()}
 
     def register(self, method: str, handler: Handler) -> None:
         """Answer requests for `method` (ASCII, 1 to 64 characters). Once for each method, before `start`."""
@@ -189,6 +218,8 @@ class Peers:
             if member.transport_spki == spki and member.id != self._me:
                 if self._dials(member.id):
                     raise PeerError("not_dialler", f"{member.id} dialled, but this node dials it")
+                if (wait_s := self._refused_s(member.id)) > 0:
+                    raise PeerError("banned", f"{member.id}, for {wait_s:.0f} s more")
                 return member.id
         raise PeerError("unknown_certificate", f"no participant has the transport key {spki}")
 
@@ -205,6 +236,7 @@ class Peers:
         if older := self._links.get(link.peer):
             older.end("replaced")
         self._links[link.peer] = link
+        self._apply_bans()
         self._notify()
         self._services.log.info("peer_linked", peer=link.peer)
         reason = "stopping"
@@ -217,6 +249,32 @@ class Peers:
             self._services.log.info("peer_unlinked", peer=link.peer, reason=reason)
             await link.shut(reason)
 
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _refused_s(self, peer: str) -> float:
+        """Seconds for which `peer` gets no link; 0 also for a banned one that cannot be spared."""
+        banned_s = self._scores.banned_s(peer, self._now())
+        return 0.0 if banned_s <= 0 or self._is_needed(peer) else banned_s
+
+    def _is_needed(self, peer: str) -> bool:
+        """Whether too few of those who vote would be in touch without `peer`."""
+        voters, quorum = self._needed()
+        if peer not in voters:
+            return False
+        now = self._now()
+        others = [one for one in voters if one in self._links and one != peer and not self._scores.banned_s(one, now)]
+        return len(others) + (self._me in voters) < quorum
+
+    def _apply_bans(self) -> None:
+        """Part with whoever is banned, or keep it for its votes alone; open wide whose ban is over."""
+        now = self._now()
+        for peer, link in list(self._links.items()):
+            banned = self._scores.banned_s(peer, now) > 0
+            link.narrow = banned and self._is_needed(peer)
+            if banned and not link.narrow:
+                link.end("banned")
+
     def _notify(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
@@ -225,9 +283,11 @@ class Peers:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._services.limits.stall_s / 4)
-            for link in self._links.values():
+            for link in list(self._links.values()):
                 if link.is_stalled(loop.time()):
+                    self.blame(link.peer, "stalled")
                     link.end("stalled")
+            self._apply_bans()
 
 
 def _build_contexts(tls: TlsIdentity) -> tuple[ssl.SSLContext, ssl.SSLContext]:

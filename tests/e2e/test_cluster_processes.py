@@ -38,6 +38,7 @@ def until_height(cluster: ProcessCluster, name: str, wanted: int) -> None:
 
 
 def test_kill_one_restart_it_kill_all_restart_them(tmp_path: Path) -> None:
+    """P2 O3: real processes, signal 9."""
     with running(tmp_path, validators=4) as cluster:
         cluster.until_ready()
         commit(cluster, "hospital-0")
@@ -69,7 +70,7 @@ def test_kill_one_restart_it_kill_all_restart_them(tmp_path: Path) -> None:
 
 
 def test_a_paused_node_and_a_rolling_restart(tmp_path: Path) -> None:
-    """A node that stands still is skipped and catches up; orderly restarts one after the other lose nothing."""
+    """P10 O3: a node that stands still is skipped and catches up; orderly restarts one after the other lose nothing."""
     with running(tmp_path, validators=4) as cluster:
         cluster.until_ready()
         commit(cluster, "hospital-0")

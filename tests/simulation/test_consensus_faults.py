@@ -1,8 +1,5 @@
 """Named schedules that killed real implementations of this family, and a fixed set of random storms."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -94,10 +91,10 @@ def test_all_crash_after_nullify(moment: Callable[[Effect], bool]) -> None:
     cluster.finish(20_000)
 
 
-@pytest.mark.parametrize("certified", [1, 2], ids=["one_certified", "two_certified"])
-def test_certified_vs_nullified_split_heals(certified: int) -> None:
+@pytest.mark.parametrize(("n", "certified"), [(4, 1), (4, 2), (5, 2), (5, 3), (7, 3), (7, 4)])
+def test_certified_vs_nullified_split_heals(n: int, certified: int) -> None:
     """N10 N11. Some saw the notarization, the others gave the view up; neither side has a quorum of its own."""
-    cluster = Cluster(4, seed=9).start()
+    cluster = Cluster(n, seed=9).start()
     cluster.finish()
     names = [node.name for node in cluster.nodes]
     lucky = set(names[:certified])
@@ -114,7 +111,7 @@ def test_certified_vs_nullified_split_heals(certified: int) -> None:
     states = [node.core._state for node in cluster.nodes if node.core is not None]
     view = min(state.view for state in states)
     assert sum("notarize" in state.at(view).certificates for state in states) == certified
-    assert sum("nullify" in state.at(view).own for state in states) == 4 - certified
+    assert sum("nullify" in state.at(view).own for state in states) == n - certified
     cluster.network.heal()
     cluster.finish(10_000)
 
@@ -343,27 +340,3 @@ def test_journal_rewriting_under_storm(monkeypatch: pytest.MonkeyPatch) -> None:
     storm(cluster, 20_000, crash_share=0.01)
     cluster.finish(20_000)
     assert any(node.disk.sequence < len(node.disk.blocks) for node in cluster.nodes), "journals were rewritten"
-
-
-def _trace(seed: int) -> str:
-    cluster = Cluster(4, seed).start()
-    storm(cluster, 5_000, crash_share=0.01)
-    cluster.finish(20_000)
-    return cluster.trace
-
-
-def test_same_seed_same_trace() -> None:
-    assert _trace(3) == _trace(3)
-    assert _trace(3) != _trace(4)
-
-
-def test_trace_does_not_depend_on_hash_order() -> None:
-    program = "from tests.simulation.test_consensus_faults import _trace; print(_trace(5))"
-    traces = set()
-    for hash_seed in ("1", "2"):
-        environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": "."}
-        run = subprocess.run(
-            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-        )
-        traces.add(run.stdout)
-    assert len(traces) == 1

@@ -3,14 +3,22 @@
 That no honest validator is blamed, accused or halted is checked at every step by the simulator itself.
 """
 
+import sys
+from collections.abc import Callable
+
 import pytest
 
-from consensus.effects import Effect
+from consensus.effects import Effect, RequestVerify
+from consensus.inputs import Verified
 from tests.support.simulator import Cluster
 from tests.support.simulator_faults import storm
+from tests.support.simulator_node import Node
 from tests.support.simulator_traitors import TRAITORS, Traitor, make_traitor
-from tests.support.simulator_traitors.block_forger import Censor, TimeMover
+from tests.support.simulator_traitors.censor import Censor
+from tests.support.simulator_traitors.endorsement_stripper import EndorsementStripper
 from tests.support.simulator_traitors.flooder import Flooder
+from tests.support.simulator_traitors.sync_liar import SyncLiar
+from tests.support.simulator_traitors.time_mover import TimeMover
 from tests.support.simulator_traitors.two_faced import TwoFaced
 
 
@@ -107,7 +115,68 @@ def test_no_leader_moves_the_time() -> None:
     cluster.start()
     for _ in range(16):
         cluster.finish(20_000, nodes=cluster.honest())
-    assert cluster.checks.highest_wall > 0, "the check of block times ran"
+    assert cluster.checks.history.highest_wall > 0, "the check of block times ran"
+
+
+def test_a_stripped_endorsement_never_becomes_final() -> None:
+    """B7: blocks with a stripped transaction are refused; the whole one is final under the next honest leader, once."""
+    cluster = Cluster(4, seed=31)
+    make_traitor(cluster.nodes[2], EndorsementStripper())
+    refused = 0
+    cluster.start()
+    honest = cluster.honest()
+
+    def counts(node: Node) -> Callable[[RequestVerify], Verified]:
+        def verdict(request: RequestVerify) -> Verified:
+            nonlocal refused
+            answer = node.judge(request)
+            refused += "signature of a transaction" in answer.detail
+            return answer
+
+        return verdict
+
+    for node in honest:
+        node.verdict = counts(node)
+    sent = []
+    for _ in range(12):
+        sent.append(cluster.submit())
+        cluster.run_until(lambda: cluster.is_final(sent[-1], honest), 10_000)
+    assert refused > 0, "it had its turn"
+    assert set(sent) <= cluster.checks.history.transactions
+
+
+@pytest.mark.parametrize("liars", [["v00"], ["v00", "v03"]], ids=["one", "f"])
+def test_liars_in_sync_cost_a_laggard_time_only(liars: list[str]) -> None:
+    """B18 P13: a node that missed a hundred blocks and a change of the set asks honest peers and liars alike."""
+    cluster = Cluster(7 if len(liars) == 2 else 4, seed=32, spares=1)
+    turns = [SyncLiar() for _ in liars]
+    for name, liar in zip(liars, turns, strict=True):
+        make_traitor(cluster.by_name[name], liar)
+    cluster.start()
+    cluster.finish(nodes=cluster.honest())
+    late = cluster.nodes[1]
+    late.crash()
+    others = [node for node in cluster.honest() if node is not late]
+    for number in range(100):
+        cluster.finish(nodes=others)
+        if number == 50:
+            after = cluster.seats | {cluster.nodes[-1].name: len(cluster.nodes) - 1}
+            tx = cluster.submit_change(after, others)
+            cluster.run_until(lambda tx=tx: cluster.is_final(tx, others), 20_000)  # type: ignore[misc]
+    late.start()
+    cluster.finish(60_000, nodes=cluster.honest())
+    assert late.config.epoch == 2
+    assert sum(liar.turn for liar in turns) > 0, "they were asked"
+
+
+def test_every_kind_of_traitor_has_a_file_and_a_part_in_the_stories() -> None:
+    """The kinds that a search must not leave out, each in the list that seeds draw from."""
+    wanted = {
+        "equivocator", "conflicter", "nuller", "withholder", "outdated_replayer", "impersonator", "certificate_forger",
+        "sync_liar", "time_mover", "flooder", "endorsement_stripper",
+    }  # fmt: skip
+    assert wanted <= {traitor.__module__.rpartition(".")[2] for traitor in TRAITORS}
+    assert all((traitor.__doc__ or sys.modules[traitor.__module__].__doc__) and traitor.fault for traitor in TRAITORS)
 
 
 def test_more_than_f_liars_are_noticed() -> None:

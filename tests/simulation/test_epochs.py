@@ -11,10 +11,11 @@ from consensus.inputs import Message
 from consensus.journal import OwnVote
 from consensus.messages import Certified, VoteCast, decode_message, encode_message
 from ledger.certificates import Certificate, Vote, verify_finality
-from tests.support.epoch_simulator import CHAIN, Cluster
-from tests.support.epoch_simulator_faults import storm
-from tests.support.epoch_simulator_node import MAX_PAYLOAD, Node
+from tests.support.simulator import CHAIN, Cluster
+from tests.support.simulator_app import MAX_PAYLOAD, parent_of, transactions_of
 from tests.support.simulator_crypto import FakeScheme, Seats, fake_validators, seated_validators
+from tests.support.simulator_faults import storm
+from tests.support.simulator_node import Node
 
 
 def seats(*numbers: int) -> Seats:
@@ -35,15 +36,15 @@ def check_sets(cluster: Cluster) -> None:
     """Every node's store proves itself from the first set alone: each epoch's last block under that epoch's quorum."""
     for node in cluster.honest():
         validators, current, epoch = fake_validators(len(cluster.seats)), dict(cluster.seats), 1
-        blocks = list(zip(node.disk.blocks, node.disk.epochs, node.disk.certificates, strict=True))
-        for at, (block, number, certificate) in enumerate(blocks):
-            assert number == epoch, f"{node.name}: block {at + 1} is of epoch {number}, not {epoch}"
-            closes = cluster.closes(block.payload)
+        blocks = list(zip(node.disk.blocks, node.disk.certificates, strict=True))
+        for at, (block, certificate) in enumerate(blocks):
+            assert certificate.epoch == epoch, f"{node.name}: block {at + 1} is stored in epoch {certificate.epoch}"
+            closes = cluster.membership.closes(block.payload)
             if closes or at + 1 == len(blocks):
                 verify_finality(certificate, block.ref.digest, validators, CHAIN, FakeScheme())
             if closes:
-                for tx, after in cluster.changes.items():
-                    if tx in [block.payload[i : i + 8] for i in range(40, len(block.payload), 8)]:
+                for tx, after in cluster.membership.changes.items():
+                    if tx in transactions_of(block.payload):
                         current = after
                 epoch += 1
                 validators = seated_validators(current, epoch)
@@ -85,10 +86,11 @@ def test_four_to_seven_to_four() -> None:
     assert epochs(cluster) == {4}
     check_sets(cluster)
     node = cluster.nodes[0]
-    firsts = [node.disk.blocks[node.disk.epochs.index(epoch)] for epoch in (1, 2, 3, 4)]
+    numbers = [certificate.epoch for certificate in node.disk.certificates]
+    firsts = [node.disk.blocks[numbers.index(epoch)] for epoch in (1, 2, 3, 4)]
     assert all(block.ref.view <= 3 for block in firsts), "views restart"
-    roots = [node.disk.blocks[node.disk.epochs.index(epoch) - 1].ref.digest for epoch in (2, 3, 4)]
-    assert [block.payload[:32] for block in firsts[1:]] == roots, "the first block stands on the boundary exactly"
+    roots = [node.disk.blocks[numbers.index(epoch) - 1].ref.digest for epoch in (2, 3, 4)]
+    assert [parent_of(block.payload) for block in firsts[1:]] == roots, "the first block stands on the boundary exactly"
 
 
 def test_a_validator_gets_new_keys() -> None:
@@ -151,7 +153,7 @@ def test_a_boundary_that_is_not_finalized_itself_becomes_final_under_a_tail() ->
     cluster.network.drop = lambda sender, to, data: finalize_of_boundary(cluster, data)
     cluster.run_until(lambda: cluster.is_final(tx), 60_000)
     node = cluster.nodes[0]
-    at = next(i for i, block in enumerate(node.disk.blocks) if cluster.closes(block.payload))
+    at = next(i for i, block in enumerate(node.disk.blocks) if cluster.membership.closes(block.payload))
     closing = node.disk.certificates[at]
     assert closing.digest != node.disk.blocks[at].ref.digest.hex(), "a tail was finalized"
     verify_finality(closing, node.disk.blocks[at].ref.digest, cluster.validators, CHAIN, FakeScheme())
@@ -166,7 +168,7 @@ def finalize_of_boundary(cluster: Cluster, data: bytes) -> bool:
     if not isinstance(message, VoteCast) or message.vote.kind != "finalize" or message.vote.epoch != 1:
         return False
     digest = bytes.fromhex(message.vote.digest or "")
-    found = cluster.nodes[0].payloads.get(digest)
+    found = cluster.nodes[0].application.payloads.get(digest)
     return found is not None
 
 
@@ -179,9 +181,12 @@ def test_a_quorum_crashes_at_the_boundary(effect: type[Effect]) -> None:
     tx = cluster.submit_change(seats(0, 1, 2, 4))
     fallen: set[str] = set()
 
+    def knows_end(node: Node) -> bool:
+        return any(map(cluster.membership.closes, node.application.payloads.values()))
+
     def hook(node: Node) -> None:
         def dies(one: Effect) -> bool:
-            armed = node.config.epoch == 2 if effect is Persist else any(map(cluster.closes, node.payloads.values()))
+            armed = node.config.epoch == 2 if effect is Persist else knows_end(node)
             if isinstance(one, effect) and armed and node.name not in fallen and len(fallen) < 3:
                 fallen.add(node.name)
                 return True
@@ -257,7 +262,7 @@ def test_a_removed_member_that_missed_its_removal_learns_of_it() -> None:
 
 
 def test_words_of_other_epochs_change_nothing() -> None:
-    """B14: every vote and certificate of epoch 1, said again in epoch 2, and moved to another epoch."""
+    """B14: every vote and certificate of epoch 1, said again in epoch 2; those that one liar said, moved to epoch 2."""
     cluster = Cluster(4).start()
     kept: list[tuple[str, bytes]] = []
 
@@ -277,7 +282,8 @@ def test_words_of_other_epochs_change_nothing() -> None:
             node.give(Message(node.now, sender, data))
         assert (node.config.epoch, len(node.disk.blocks)) == before
         cluster.finish()
-    for sender, data in kept:
+    cluster.traitors.add("v01")
+    for sender, data in [one for one in kept if one[0] == "v01"]:
         message, _ = decode_message(data, MAX_PAYLOAD)
         if isinstance(message, VoteCast):
             node.give(Message(node.now, sender, encode_message(VoteCast(moved(message.vote, 2)))))

@@ -103,6 +103,22 @@ def test_a_quorum_in_both_directions_is_enough() -> None:
     cluster.finish(HEAL_MS)
 
 
+@pytest.mark.parametrize("every", [40, 130, 700])
+def test_a_flapping_link(every: int) -> None:
+    """N9: one node's links come and go; the others go on meanwhile, and it is back soon after they stay."""
+    cluster = Cluster(4, seed=50).start()
+    cluster.finish()
+    fast = cluster.nodes[:3]
+    links = {(node.name, "v03") for node in fast} | {("v03", node.name) for node in fast}
+    for turn in range(5_000 // every):
+        cluster.network.cuts = links if turn % 2 else set()
+        cluster.submit()
+        cluster.run(every)
+    cluster.finish(5_000, nodes=fast)
+    cluster.network.heal()
+    cluster.finish(HEAL_MS)
+
+
 @pytest.mark.parametrize("n", [4, 7])
 def test_a_cut_that_moves_with_every_view(n: int) -> None:
     """N9: whoever leads next is cut off as soon as its view begins; then it rests."""

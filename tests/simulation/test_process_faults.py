@@ -184,6 +184,20 @@ def test_a_full_disk_silences_one_node_until_there_is_space() -> None:
     cluster.finish(HEAL_MS)
 
 
+def test_a_failing_fsync_ends_the_process_and_nothing_was_said() -> None:
+    """P8: the write may be on the disk as a whole or in part; the process ends, is started again and votes on."""
+    for seed in range(95, 105):
+        cluster = Cluster(4, seed=seed).start()
+        cluster.finish()
+        victim = cluster.nodes[seed % 4]
+        victim.disk.fails_sync = True
+        cluster.submit()
+        cluster.run(2_000)
+        assert not victim.alive
+        victim.start()
+        cluster.finish(HEAL_MS)
+
+
 @pytest.mark.parametrize("sync_ms", [50, 5_000])
 def test_a_slow_disk_slows_only_its_node(sync_ms: int) -> None:
     """P9: each fsync takes up to five seconds."""
@@ -228,7 +242,7 @@ def test_all_stop_for_half_a_minute() -> None:
     cluster.finish(HEAL_MS)
 
 
-@pytest.mark.parametrize("skew", [HOUR_MS, -HOUR_MS // 4, 1_900, -1_900])
+@pytest.mark.parametrize("skew", [HOUR_MS, -HOUR_MS, 1_900, -1_900])
 def test_one_wrong_clock(skew: int) -> None:
     """P11 B24: an hour ahead or behind: its blocks wait or are skipped, everybody else's are final."""
     cluster = Cluster(4, seed=89).start()
@@ -238,7 +252,7 @@ def test_one_wrong_clock(skew: int) -> None:
         cluster.finish(HEAL_MS)
     cluster.nodes[2].skew = 0
     cluster.finish(HEAL_MS)
-    assert cluster.checks.highest_wall < 10 * HOUR_MS
+    assert cluster.checks.history.highest_wall < 10 * HOUR_MS
 
 
 def test_clocks_that_jump_back() -> None:
@@ -305,7 +319,7 @@ def test_an_application_that_computes_another_root_stops_one_node_only() -> None
     cluster.damaged.add(odd.name)
 
     def differs(request: RequestVerify) -> Verified | None:
-        answer = odd._judge(request)
+        answer = odd.judge(request)
         return Verified(answer.now, answer.view, answer.digest, type(answer.verdict).INVALID, detail="state_root")
 
     odd.verdict = differs

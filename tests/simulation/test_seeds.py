@@ -3,6 +3,10 @@
 `.ci/nightly --seeds 1 --start SEED` repeats one; `.ci/nightly` runs far more of everything.
 """
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from tests.support.simulator_nightly import play_samples
@@ -51,6 +55,20 @@ def test_a_story_is_repeated_by_its_number() -> None:
     """The trace hash covers every message, crash and final block."""
     assert run_seed(6) == run_seed(6)
     assert run_seed(6).trace != run_seed(7).trace
+
+
+def test_a_story_does_not_depend_on_the_order_of_hashes() -> None:
+    """Stories with traitors, damage and changes of the set, in two processes that order sets differently."""
+    program = "from tests.support.simulator_seeds import run_seed; print([run_seed(s) for s in (3, 47, 57)])"
+    found = set()
+    for hash_seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": "."}
+        run = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        found.add(run.stdout)
+    assert len(found) == 1
+    assert "trace" in found.pop()
 
 
 # --- twins --------------------------------------------------------------------------------------------------------

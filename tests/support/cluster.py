@@ -34,8 +34,11 @@ from ledger.transactions import SignedTransaction, build_transaction
 from node.clock import SystemClock
 from node.config import NodeConfig, OrderingConfig
 from node.identity import Identity, create_identity
+from node.ordering.guardfile import GUARD
+from node.ordering.journalfile import JOURNAL
 from node.peers.errors import PeerError
 from node.peers.frames import Lane
+from node.peers.scores import Standing
 from node.runtime import Node
 
 ROLES: tuple[Role, ...] = ("hospital", "insurer", "commission", "tpa")
@@ -119,6 +122,15 @@ class MemoryLinks:
         if handler is None:
             raise PeerError("unknown_method", method)
         return await handler(self._name, payload)
+
+    def blame(self, peer: str, code: str) -> None:
+        """Links in memory keep no scores."""
+
+    def standings(self) -> dict[str, Standing]:
+        return {}
+
+    def protect(self, needed: Callable[[], tuple[frozenset[str], int]]) -> None:
+        """Nobody is banned here."""
 
     def connected(self) -> frozenset[str]:
         return frozenset(n for n in self._network.links if n != self._name and self._network.reaches(self._name, n))
@@ -276,20 +288,22 @@ class Cluster:
 
     async def start(self, *names: str) -> None:
         for name in names or self.network.names:
-            folder = self.network.root / name
-            config = NodeConfig(participant=name, ordering=self._ordering)
-            node = Node(
-                folder,
-                config,
-                self.network.identities[name],
-                self.network.genesis,
-                links=MemoryLinks(self.links, name),
-                clock=SystemClock(),
-                log=RecordingLog(name),
-                timing=self._timing,
-            )
-            self.nodes[name] = node
-            await node.start()
+            await self.start_as(name, MemoryLinks(self.links, name))
+
+    async def start_as(self, name: str, links: MemoryLinks) -> None:
+        """Start one node on these links."""
+        node = Node(
+            self.network.root / name,
+            NodeConfig(participant=name, ordering=self._ordering),
+            self.network.identities[name],
+            self.network.genesis,
+            links=links,
+            clock=SystemClock(),
+            log=RecordingLog(name),
+            timing=self._timing,
+        )
+        self.nodes[name] = node
+        await node.start()
 
     async def stop(self) -> None:
         for name in list(self.nodes):
@@ -340,6 +354,14 @@ class Cluster:
         possession = bls.prove_possession(identity.finality.secret).hex()
         key = FinalityKey(public_key=identity.finality.public.hex(), possession=possession)
         return SeatGiven(participant=name, signing_key=identity.signing.public.hex(), finality_key=key)
+
+    def journal(self, name: str) -> Path:
+        """The file of the votes of the key that a member has at the start."""
+        return self.network.root / name / "data" / f"{JOURNAL}-{self.network.identities[name].vote_key_id}"
+
+    def guard(self, name: str) -> Path:
+        """The file beside that key."""
+        return self.network.root / name / "keys" / f"{GUARD}-{self.network.identities[name].vote_key_id}"
 
     def heights(self) -> dict[str, int]:
         return {name: node.chain.height for name, node in self.nodes.items()}

@@ -46,7 +46,10 @@ class RunningNode:
 class ProcessCluster:
     """Nodes of a network as processes."""
 
-    def __init__(self, root: Path, *, validators: int = 4, observers: int = 0, ordering: str = "") -> None:
+    def __init__(
+        self, root: Path, *, validators: int = 4, observers: int = 0, ordering: str = "", peers: str = ""
+    ) -> None:
+        """`ordering`, `peers`: lines for these sections of every node.toml."""
         self.network: TestNetwork = build_network(root, validators=validators, observers=observers, listen=True)
         self.nodes: dict[str, RunningNode] = {}
         self._tokens: dict[str, str] = {}
@@ -55,7 +58,8 @@ class ProcessCluster:
             (folder / "genesis.json").write_bytes(self.network.genesis)
             port = self.network.ports[name]
             (folder / "node.toml").write_text(
-                f'participant = "{name}"\n[peers]\nlisten_port = {port}\n[ordering]\n{ordering}\n', encoding="utf-8"
+                f'participant = "{name}"\n[peers]\nlisten_port = {port}\n{peers}\n[ordering]\n{ordering}\n',
+                encoding="utf-8",
             )
             (folder / "data").mkdir(mode=0o700, exist_ok=True)
             create_token(folder, name="operator", scopes=ALL_SCOPES, out=folder / "keys" / "operator.token")

@@ -8,14 +8,13 @@ import heapq
 import random
 from collections.abc import Callable, Iterable
 
-from consensus.inputs import CaughtUp
-from consensus.types import Config, Signer, Timing
-from ledger.certificates import SIGNATURES, Certificate, Scheme, Vote, verify_vote
+from consensus.types import Config, Timing
+from ledger.certificates import SIGNATURES, Scheme
 from ledger.crypto.hashing import tagged_hash
-from ledger.errors import InvalidCertificate
-from tests.support.simulator_app import MAX_PAYLOAD, Payloads
+from tests.support.simulator_app import MAX_PAYLOAD, Payloads, build_transaction
 from tests.support.simulator_checks import Checks
-from tests.support.simulator_crypto import FakeScheme, FakeSigner, fake_validators, real_validators
+from tests.support.simulator_crypto import FakeScheme, Seats
+from tests.support.simulator_epochs import Membership
 from tests.support.simulator_network import Network
 from tests.support.simulator_node import Node
 
@@ -25,21 +24,24 @@ CHAIN = tagged_hash("genesis", b"simulated")
 
 
 class Cluster:
-    """n validators, a network, a clock that jumps from event to event, and the checks."""
+    """n validators and some spare nodes that may become such, a network, a clock that jumps from event to event, and
+    the checks."""
 
-    def __init__(self, n: int = 4, seed: int = 1, timing: Timing | None = None, real: bool = False) -> None:
-        self.seed, self.now = seed, 0
+    def __init__(
+        self, n: int = 4, seed: int = 1, timing: Timing | None = None, real: bool = False, spares: int = 0
+    ) -> None:
+        self.seed, self.now, self.root = seed, 0, CHAIN
         self.chance = random.Random(seed)
         self.network = Network(self.chance)
+        self.timing = timing or Timing()
         self.scheme: Scheme = SIGNATURES if real else FakeScheme()
-        self.signers: list[Signer] = []
-        if real:
-            self.validators, signers = real_validators(n)
-            self.signers.extend(signers)
-        else:
-            self.validators = fake_validators(n)
-            self.signers.extend(FakeSigner(i) for i in range(n))
-        self.checks = Checks(self, self.validators.quorum, (n - 1) // 3, CHAIN)
+        self.membership = Membership(real)
+        self.first = self.membership.first(n, CHAIN)
+        self.validators, self.seats = self.first.validators, self.first.seats
+        """Those of the first epoch."""
+        self.tolerated = self.first.faulty
+        """How many machines may be wrong at a time: f of the smallest set there will be."""
+        self.checks = Checks(self, self.first)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._trace = hashlib.sha256()
@@ -48,25 +50,27 @@ class Cluster:
         """Validators that may say anything."""
         self.damaged: set[str] = set()
         """Honest ones whose disk or application was tampered with: they may stop."""
-        self.inboxes: dict[str, Callable[[str, bytes], None]] = {}
-        """Traitors that are no nodes: name to what hears their messages."""
-        self.nodes = [self._make_node(i, timing or Timing()) for i in range(n)]
+        self.nodes = [Node(self, f"v{i:02}", self.chance.randint(0, 10_000_000)) for i in range(n + spares)]
         self.by_name = {node.name: node for node in self.nodes}
 
-    def _make_node(self, index: int, timing: Timing) -> Node:
-        config = Config(
+    def config_of(self, node: Node) -> Config:
+        """What follows from a node's own blocks: the set in force, its seat, the root of the epoch, its leaders."""
+        epoch = self.first
+        if self.membership.changes:
+            for block in node.disk.blocks:
+                epoch = self.membership.following(epoch, block.ref.digest, block.payload)
+        return Config(
             chain=CHAIN,
-            validators=self.validators,
-            me=index,
-            root=CHAIN,
-            leader_seed=CHAIN,
+            validators=epoch.validators,
+            me=epoch.validators.index_of(node.name),
+            root=epoch.root,
+            leader_seed=epoch.seed,
             payloads=Payloads(),
-            signer=self.signers[index],
+            signer=self.membership.signer(epoch, node.name),
             scheme=self.scheme,
-            timing=timing,
+            timing=self.timing,
             max_payload=MAX_PAYLOAD,
         )
-        return Node(self, config, self.validators.validators[index].id, self.chance.randint(0, 10_000_000))
 
     @property
     def trace(self) -> str:
@@ -81,13 +85,6 @@ class Cluster:
     def sound(self) -> list[Node]:
         """Honest, and nobody touched their disks."""
         return [node for node in self.honest() if node.name not in self.damaged]
-
-    def is_signed(self, vote: Vote) -> bool:
-        try:
-            verify_vote(vote, self.validators, CHAIN, self.scheme)
-        except InvalidCertificate:
-            return False
-        return True
 
     # --- time ---------------------------------------------------------------------------------------------------
 
@@ -120,52 +117,35 @@ class Cluster:
 
     def post(self, sender: str, to: str | None, data: bytes) -> None:
         """Send to one or to all others, through the network's faults."""
-        for name in [to] if to is not None else [v.id for v in self.validators.validators if v.id != sender]:
+        for name in [to] if to is not None else self._others(sender):
             for delay in self.network.arrivals(sender, name, data):
                 self.note("send", f"{sender} {name} {hashlib.sha256(data).hexdigest()[:8]}")
                 self.after(delay, lambda name=name: self._arrive(sender, name, data))  # type: ignore[misc]
 
+    def _others(self, sender: str) -> list[str]:
+        return [name for name in self.by_name if name != sender]
+
     def _arrive(self, sender: str, name: str, data: bytes) -> None:
         if (sender, name) in self.network.cuts:
             return
-        if name in self.inboxes:
-            self.inboxes[name](sender, data)
-        elif name in self.by_name:
-            self.by_name[name].hear(sender, data)
+        self.by_name[name].hear(sender, data)
 
     def submit(self, nodes: Iterable[Node] | None = None) -> bytes:
         """A new transaction reaches every live node (or those given) within a few milliseconds."""
         self._submitted += 1
-        tx = self._submitted.to_bytes(8, "big")
-        for node in nodes if nodes is not None else self.nodes:
-            self.after(self.chance.randint(1, 10), lambda node=node: node.receive_transaction(tx))  # type: ignore[misc]
+        tx = build_transaction(self._submitted)
+        self.repeat(tx, nodes)
         return tx
 
-    def sync(self, node: Node, target: Certificate) -> None:
-        """The host's block sync: copy final blocks from a peer that has them, then tell the core."""
-        life = node.life
+    def submit_change(self, seats: Seats, nodes: Iterable[Node] | None = None) -> bytes:
+        """A transaction after which the validators are these (name -> number of its keys)."""
+        self.membership.changes[build_transaction(self._submitted + 1)] = seats
+        return self.submit(nodes)
 
-        def attempt() -> None:
-            if not node.alive or node.life != life:
-                return
-            if node.committing or node.disk.is_full or node.stalled:
-                self.after(100, attempt)
-                return
-            for peer in self.honest():
-                reachable = (peer.name, node.name) not in self.network.cuts and peer.alive and peer is not node
-                if reachable and peer.disk.blocks and peer.disk.blocks[-1].ref.view >= target.view:
-                    self._copy_blocks(peer, node, target)
-                    return
-            self.after(500, attempt)
-
-        self.after(50, attempt)
-
-    def _copy_blocks(self, peer: Node, node: Node, target: Certificate) -> None:
-        for block in peer.disk.blocks[len(node.disk.blocks) :]:
-            if block.ref.view > target.view:
-                break
-            node.commit(block, target)
-        node.give(CaughtUp(node.now, target))
+    def repeat(self, tx: bytes, nodes: Iterable[Node] | None = None) -> None:
+        """The client sends a transaction, perhaps not for the first time."""
+        for node in nodes if nodes is not None else self.nodes:
+            self.after(self.chance.randint(1, 10), lambda node=node: node.receive_transaction(tx))  # type: ignore[misc]
 
     # --- whole-network actions ----------------------------------------------------------------------------------
 
@@ -190,6 +170,7 @@ class Cluster:
         parts = []
         for node in self.nodes:
             state = node.core._state if node.core is not None else None
-            where = "down" if state is None else f"view {state.view} final {state.final_view} at {state.delivered.view}"
+            place = f"{node.config.epoch}/{state.view}" if state is not None else ""
+            where = "down" if state is None else f"view {place} final {state.final_view} at {state.delivered.view}"
             parts.append(f"{node.name}: {where} blocks {len(node.disk.blocks)} {node.halted or ''}")
         return "; ".join(parts)

@@ -1,23 +1,27 @@
-"""The application of a simulated network: blocks of eight-byte transactions over a running state root.
+"""What blocks and transactions of a simulated network are; knows nothing of votes, hosts and networks.
 
-Knows what a block means; knows nothing of votes. A block names its parent, its time and the root that executing it
-gives, so that a node which computes otherwise finds out before it votes.
+A block names its parent, its time and the root that executing it gives, so that a node which computes otherwise finds
+out before it votes. A transaction bears the endorsement of a second party and the signature of its author over both:
+whoever strips the endorsement makes other bytes, which nobody signed.
 
-    payload = parent digest[32] time[8] view[8] root[32] transaction[8]...      integers big-endian, time in ms
+    payload     = parent digest[32] time[8] view[8] root[32] transaction[16]...    integers big-endian, time in ms
+    transaction = number[4] endorsement[4] signature[8]
 """
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 from consensus.effects import RequestVerify
+from consensus.tails import MARK, is_tail
 from ledger.crypto.hashing import tagged_hash
 
 MAX_PAYLOAD = 100_000
-TX_BYTES = 8
+TX_BYTES = 16
 HEADER_BYTES = 80
 MAX_DRIFT_MS = 2_000
 """A5: a block time further ahead of the own clock is waited for, not voted for."""
-WALL_START_MS = 1_000_000
+WALL_START_MS = 10_000_000
 """What honest clocks show when a simulation begins."""
 MAX_BLOCK_TXS = 200
 """Clients of a simulation are bounded too."""
@@ -42,6 +46,33 @@ class Executed:
 GENESIS = Executed(0, 0, bytes(32))
 
 
+# --- transactions -------------------------------------------------------------------------------------------------
+
+
+def build_transaction(number: int) -> bytes:
+    """What a client sends: endorsed and signed."""
+    endorsed = number.to_bytes(4, "big") + hashlib.sha256(b"endorsed%d" % number).digest()[:4]
+    return endorsed + _signature(endorsed)
+
+
+@lru_cache(maxsize=50_000)
+def is_signed(tx: bytes) -> bool:
+    """Whether the author signed exactly this, endorsement included. A traitor makes no such signature."""
+    return tx[8:] == _signature(tx[:8])
+
+
+def strip_endorsement(tx: bytes) -> bytes:
+    """The same transaction without its endorsement: other bytes, so another name, and the signature does not fit."""
+    return tx[:4] + bytes(4) + tx[8:]
+
+
+def _signature(endorsed: bytes) -> bytes:
+    return hashlib.sha256(b"author" + endorsed).digest()[:8]
+
+
+# --- blocks -------------------------------------------------------------------------------------------------------
+
+
 def digest_of(payload: bytes) -> bytes:
     return tagged_hash("header", payload)
 
@@ -60,6 +91,11 @@ def root_in(payload: bytes) -> bytes:
 
 def transactions_of(payload: bytes) -> list[bytes]:
     return [payload[i : i + TX_BYTES] for i in range(HEADER_BYTES, len(payload), TX_BYTES)]
+
+
+def boundary_under(digest: bytes, payload: bytes) -> bytes | None:
+    """The block that a tail block of this name stands for; None when it is an ordinary block."""
+    return payload[len(MARK) :] if is_tail(digest, payload) else None
 
 
 def root_after(before: bytes, transactions: bytes) -> bytes:
@@ -89,6 +125,8 @@ def find_fault(request: RequestVerify, before: Executed) -> str:
     transactions = transactions_of(payload)
     if len(set(transactions)) != len(transactions) or len(transactions) > MAX_BLOCK_TXS:
         return "transactions"
+    if not all(is_signed(tx) for tx in transactions):
+        return "signature of a transaction"
     if execute(before, payload).root != root_in(payload):
         return f"state_root {root_in(payload).hex()[:8]}, computed {execute(before, payload).root.hex()[:8]}"
     return ""

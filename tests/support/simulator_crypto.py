@@ -6,6 +6,7 @@ simulated. An aggregate is the XOR of its shares, and one share is its own aggre
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from ledger.certificates import Kind, Validator, ValidatorSet, build_validator_set
@@ -41,6 +42,10 @@ class FakeSigner:
     def __init__(self, index: int) -> None:
         self.signing_key, self.finality_key = _fake_keys(index)
 
+    @property
+    def public_keys(self) -> tuple[bytes, bytes]:
+        return self.signing_key, self.finality_key
+
     def sign_vote(self, kind: Kind, message: bytes) -> bytes:
         if kind == "finalize":
             return _expand(self.finality_key, message, 96)
@@ -54,6 +59,10 @@ class RealSigner:
         self.seed = hashlib.sha256(b"seed%d" % index).digest()
         self.secret = bls.secret_key_from_seed(hashlib.sha256(b"bls%d" % index).digest())
 
+    @property
+    def public_keys(self) -> tuple[bytes, bytes]:
+        return ed25519.public_key(self.seed), bls.public_key(self.secret)
+
     def sign_vote(self, kind: Kind, message: bytes) -> bytes:
         return bls.sign(self.secret, message) if kind == "finalize" else ed25519.sign(self.seed, message)
 
@@ -62,27 +71,32 @@ def _fake_keys(index: int) -> tuple[bytes, bytes]:
     return hashlib.sha256(b"ed%d" % index).digest(), hashlib.sha384(b"bls%d" % index).digest()
 
 
-def fake_validators(n: int, epoch: int = 1) -> ValidatorSet:
-    """Validators v00, v01, ... whose index is their number."""
-    keys = [_fake_keys(i) for i in range(n)]
-    return build_validator_set(epoch, [Validator(f"v{i:02}", a.hex(), b.hex()) for i, (a, b) in enumerate(keys)])
-
-
 Seats: TypeAlias = dict[str, int]
 """Who votes: name -> number of its keys."""
 
 
-def seated_validators(seats: Seats, epoch: int) -> ValidatorSet:
-    """The set of an epoch with fake keys."""
-    keys = {name: _fake_keys(number) for name, number in seats.items()}
+@lru_cache(maxsize=1_000)
+def signer_of(number: int, real: bool) -> "FakeSigner | RealSigner":
+    """The holder of the keys of that number."""
+    return RealSigner(number) if real else FakeSigner(number)
+
+
+def seated_validators(seats: Seats, epoch: int, real: bool = False) -> ValidatorSet:
+    """The set of an epoch."""
+    return _validators(tuple(sorted(seats.items())), epoch, real)
+
+
+@lru_cache(maxsize=1_000)
+def _validators(seats: tuple[tuple[str, int], ...], epoch: int, real: bool) -> ValidatorSet:
+    keys = {name: signer_of(number, real).public_keys for name, number in seats}
     return build_validator_set(epoch, [Validator(name, a.hex(), b.hex()) for name, (a, b) in keys.items()])
+
+
+def fake_validators(n: int, epoch: int = 1) -> ValidatorSet:
+    """Validators v00, v01, ... whose index is their number."""
+    return seated_validators({f"v{i:02}": i for i in range(n)}, epoch)
 
 
 def real_validators(n: int, epoch: int = 1) -> tuple[ValidatorSet, list[RealSigner]]:
     """The same with real keys, and their signers."""
-    signers = [RealSigner(i) for i in range(n)]
-    members = [
-        Validator(f"v{i:02}", ed25519.public_key(s.seed).hex(), bls.public_key(s.secret).hex())
-        for i, s in enumerate(signers)
-    ]
-    return build_validator_set(epoch, members), signers
+    return seated_validators({f"v{i:02}": i for i in range(n)}, epoch, real=True), [RealSigner(i) for i in range(n)]

@@ -29,6 +29,10 @@ class NoSpace(Exception):
     """The disk is full; nothing was written."""
 
 
+class SyncFailed(Exception):
+    """An fsync returned an error (P8): what of the write is on the disk is unknown, and the process has to end."""
+
+
 @dataclass(slots=True)
 class Disk:
     """Files of one node."""
@@ -40,10 +44,12 @@ class Disk:
     guard_before: bytes | None = None
     guard_newest: bytes | None = None
     is_full: bool = False
+    fails_sync: bool = False
+    """P8: the next fsync returns an error."""
     is_harmed: bool = False
     blocks: list[Block] = field(default_factory=list)
     certificates: list[Certificate] = field(default_factory=list)
-    """The finalization stored with each block."""
+    """The finalization stored with each block, which is of the same epoch."""
     digests: set[bytes] = field(default_factory=set)
     """Names of the stored blocks."""
     durable: set[bytes] = field(default_factory=set)
@@ -57,6 +63,9 @@ class Disk:
     def persist(self, records: tuple[Record, ...], guard: Position | None) -> None:
         if self.is_full:
             raise NoSpace
+        if self.fails_sync:
+            self.fails_sync = False
+            raise SyncFailed
         self.journal += encode_frame(self.salt, self.sequence, records)
         self.sequence += 1
         for record in records:
@@ -86,6 +95,9 @@ class Disk:
     def rewrite(self, records: tuple[Record, ...]) -> None:
         if self.is_full:
             raise NoSpace
+        if self.fails_sync:
+            self.fails_sync = False
+            raise SyncFailed
         self.journal = encode_journal(self.salt, records)
         self.sequence = 1
         self.durable = {record.digest for record in records if isinstance(record, StoredPayload)}
@@ -131,8 +143,12 @@ class Disk:
         self.certificates.append(certificate)
         self.digests.add(block.ref.digest)
 
+    def closing_of(self, epoch: int) -> Certificate | None:
+        """The last stored finalization of an epoch."""
+        return next((one for one in reversed(self.certificates) if one.epoch == epoch), None)
+
     def floor(self, root: bytes) -> Floor:
-        if not self.blocks:
+        if not self.blocks or self.blocks[-1].ref.digest == root:
             return Floor(Ref(0, root), None)
         return Floor(self.blocks[-1].ref, self.certificates[-1])
 

@@ -14,8 +14,15 @@ HOUR_MS = 3_600_000
 Move = Callable[[Cluster], None]
 
 
-def storm(cluster: Cluster, milliseconds: int, crash_share: float = 0.002, moves: tuple[Move, ...] = ()) -> None:
-    """Let faults rage for a while and clients submit; afterwards the links are whole and every node runs."""
+def storm(
+    cluster: Cluster,
+    milliseconds: int,
+    crash_share: float = 0.002,
+    moves: tuple[Move, ...] = (),
+    is_fatal: Callable[[Effect], bool] = lambda effect: False,
+) -> None:
+    """Let faults rage for a while and clients submit; afterwards the links are whole and every node runs. Before each
+    effect a node dies with that share, and wherever `is_fatal` says so."""
     chance = cluster.chance
     cluster.network.loss = chance.choice([0.0, 0.0, 0.02, 0.1, 0.3, 0.5])
     cluster.network.duplication = chance.choice([0.0, 0.1, 0.5])
@@ -23,7 +30,7 @@ def storm(cluster: Cluster, milliseconds: int, crash_share: float = 0.002, moves
     raging = True
 
     def hook(effect: Effect) -> bool:
-        return raging and chance.random() < crash_share
+        return raging and (chance.random() < crash_share or is_fatal(effect))
 
     def revive() -> None:
         for node in cluster.nodes:
@@ -52,8 +59,8 @@ def calm(cluster: Cluster) -> None:
     cluster.network.heal()
     cluster.network.delay = (5, 25)
     for node in cluster.nodes:
-        node.disk.is_full, node.sync_ms, node.skew = False, 0, 0
-        node.commit_ms = 0
+        node.disk.is_full, node.disk.fails_sync = False, False
+        node.sync_ms = node.commit_ms = node.switch_ms = node.skew = 0
         node.resume()
         node.start()
 
@@ -126,6 +133,29 @@ def slow_disk(cluster: Cluster) -> None:
     cluster.after(cluster.chance.choice([1_000, 5_000]), mend)
 
 
+def fail_sync(cluster: Cluster) -> None:
+    """P8: the next fsync of one node returns an error; what it wrote is there or not, and the process ends."""
+    _one(cluster).disk.fails_sync = True
+
+
+def flap(cluster: Cluster) -> None:
+    """N9: the links of one node come and go several times a second, for a while."""
+    node, network = _one(cluster), cluster.network
+    links = {(one.name, node.name) for one in cluster.nodes} | {(node.name, one.name) for one in cluster.nodes}
+
+    def turn(left: int) -> None:
+        network.cuts = network.cuts | links if left % 2 else network.cuts - links
+        if left:
+            cluster.after(cluster.chance.randint(30, 400), lambda: turn(left - 1))
+
+    turn(9)
+
+
+def linger(cluster: Cluster) -> None:
+    """R12: one node takes its time to begin the next epoch."""
+    _one(cluster).switch_ms = cluster.chance.choice([0, 50, 1_000, 5_000])
+
+
 def lag_commits(cluster: Cluster) -> None:
     """P14: blocks are durable some time after they were delivered; a crash between loses them from the store."""
     _one(cluster).commit_ms = cluster.chance.choice([0, 20, 300, 2_000])
@@ -133,14 +163,15 @@ def lag_commits(cluster: Cluster) -> None:
 
 def move_clock(cluster: Cluster) -> None:
     """P11: a wrong wall clock on at most f nodes, counting those that were given away; their monotonic clocks go on."""
-    faulty = (len(cluster.nodes) - 1) // 3
     wrong = {node.name for node in cluster.nodes if node.skew} | cluster.traitors
     node = _one(cluster)
-    if node.name in wrong or len(wrong) < faulty:
+    if node.name in wrong or len(wrong) < cluster.tolerated:
         node.skew = cluster.chance.choice([0, 900, 1_900, 30_000, HOUR_MS, -900, -30_000, -HOUR_MS // 4])
 
 
-MOVES: tuple[Move, ...] = (pause_one, kill_some, fill_disk, slow_disk, lag_commits, move_clock)
+MOVES: tuple[Move, ...] = (
+    pause_one, kill_some, fill_disk, slow_disk, fail_sync, lag_commits, linger, move_clock, flap,
+)  # fmt: skip
 """What may happen to honest machines any number of times."""
 
 

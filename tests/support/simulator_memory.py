@@ -5,9 +5,12 @@ Looks into the core's memory, which no rule does for another; only tests may.
 
 from consensus.core import Core
 from consensus.effects import Effect, Persist, Send
+from consensus.serving import MAX_TOLD
 from consensus.state import LOOKAHEAD, RETENTION, State
 from consensus.views import ViewState
 
+MAX_WANTS = 8
+"""Things that are fetched at a time."""
 MAX_SENDS = 5 * 64 + 100
 """Messages of one step: a whole standstill repetition and a little more."""
 
@@ -20,10 +23,11 @@ def check_memory(core: Core, effects: tuple[Effect, ...]) -> None:
     ahead = [number for number in state.views if number > near]
     assert all(state.views[number].certificates for number in ahead), "a view from far ahead that no quorum vouches for"
     assert len(state.views) <= RETENTION + span + len(ahead) + 2, f"{len(state.views)} views for a span of {span}"
-    assert len(state.pending) <= span + len(ahead)
-    assert len(state.wants) <= 8
+    assert len(state.pending) <= span + len(ahead), f"{len(state.pending)} open views for a span of {span}"
+    assert len(state.wants) <= MAX_WANTS, f"{len(state.wants)} questions at a time"
     assert max(len(state.last_seen), len(state.helped_at), len(state.answers)) <= state.n
-    assert sum(isinstance(one, Send) for one in effects) <= MAX_SENDS
+    assert len(state.told_at) <= MAX_TOLD, "answers to peers of other epochs are remembered for ever"
+    assert sum(isinstance(one, Send) for one in effects) <= MAX_SENDS, "one step says too much"
     assert sum(isinstance(one, Persist) for one in effects) <= 1
     for view in state.views.values():
         _check_view(state, view)

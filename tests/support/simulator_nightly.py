@@ -137,7 +137,8 @@ def _describe(total: Batch) -> str:
     slowest = max(stories, key=lambda story: story.healed_ms, default=None)
     return (
         f"{sum(s.blocks for s in stories)} blocks, {sum(s.crashes for s in stories)} crashes, "
-        f"{sum(traitors.values())} traitors, {sum(bool(s.damage) for s in stories)} damaged, "
+        f"{sum(s.epochs - 1 for s in stories)} changes of the set, {sum(traitors.values())} traitors, "
+        f"{sum(bool(s.damage) for s in stories)} damaged, "
         f"slowest healing {slowest.healed_ms if slowest else 0} ms (seed {slowest.seed if slowest else '-'})"
     )
 

@@ -1,8 +1,8 @@
 """One simulated validator: the real core, a virtual disk, and a host that performs effects and can die anywhere.
 
 The host keeps the contract of `consensus.effects`: effects in order, each finished before the next, no input before the
-last effect of the step before. Whatever makes it slow (a full disk, a slow fsync, a pause) holds the rest of the step
-and every input behind it.
+last effect of the step before, no answer over the end of an epoch. Whatever makes it slow (a full disk, a slow fsync, a
+pause) holds the rest of the step and every input behind it.
 """
 
 from collections import deque
@@ -18,6 +18,7 @@ from consensus.effects import (
     Block,
     Deliver,
     Effect,
+    EpochClosed,
     Evidence,
     Halt,
     Persist,
@@ -26,32 +27,20 @@ from consensus.effects import (
     Rewrite,
     Send,
     Serve,
+    ServeClosing,
     SetTimer,
 )
-from consensus.inputs import Built, Input, Message, PayloadExpected, Start, TimerFired, Verified
+from consensus.epochs import Epochs
+from consensus.inputs import Built, Input, Message, NextEpoch, PayloadExpected, Start, TimerFired, Verified
 from consensus.journal import JournalDamaged, Record
-from consensus.messages import encode_payload
-from consensus.types import Config, Position, Ref, Verdict
+from consensus.messages import Certified, encode_message, encode_payload
+from consensus.types import Config, Position
 from ledger.certificates import Certificate
 from ledger.crypto.hashing import tagged_hash
-from tests.support.simulator_app import (
-    GENESIS,
-    MAX_BLOCK_TXS,
-    MAX_DRIFT_MS,
-    MAX_PAYLOAD,
-    WALL_START_MS,
-    Executed,
-    Payloads,
-    build_block,
-    digest_of,
-    execute,
-    find_fault,
-    parent_of,
-    root_in,
-    time_of,
-    transactions_of,
-)
-from tests.support.simulator_disk import Disk, NoSpace
+from tests.support.simulator_app import MAX_PAYLOAD, WALL_START_MS, Payloads, digest_of, execute, parent_of
+from tests.support.simulator_application import Application
+from tests.support.simulator_disk import Disk, NoSpace, SyncFailed
+from tests.support.simulator_sync import Range, read_range, sync
 
 if TYPE_CHECKING:
     from tests.support.simulator import Cluster
@@ -61,53 +50,61 @@ __all__ = ["MAX_PAYLOAD", "Node", "Payloads", "digest_of"]
 FOLLOW_AFTER = {"store_behind_journal", "journal_behind_guard", "unknown_vote", "foreign_journal"}
 """Halts about the node's own past: it goes on as an observer."""
 SPACE_RETRY_MS = 500
+SWITCH_RETRY_MS = 20
 MAX_WAITING = 2_000
 """Inputs that a host which stands still keeps; the rest is lost, as in full socket buffers."""
 
 
 class Node:
-    """Host and application around one core. `crash_hook(effect)` says whether to die just before an effect."""
+    """Host around one core. `crash_hook(effect)` says whether to die just before an effect."""
 
-    def __init__(self, cluster: "Cluster", config: Config, name: str, offset: int) -> None:
-        self.cluster, self.config, self.name, self.offset = cluster, config, name, offset
+    def __init__(self, cluster: "Cluster", name: str, offset: int) -> None:
+        self.cluster, self.name, self.offset = cluster, name, offset
         self.disk = Disk(tagged_hash("salt", name.encode())[:16])
-        self.core: Core | None = None
+        self.application = Application(cluster.root)
+        self.config = cluster.config_of(self)
+        self.epochs: Epochs | None = None
         self.life = 0
+        self.generation = 0
+        """Rises when answers to earlier requests stop counting."""
         self.halted: Halt | None = None
         self.evidence: list[Evidence] = []
         self.blamed: list[Blame] = []
         self.crash_hook: Callable[[Effect], bool] = lambda effect: False
         self.treason: Callable[[Node, str | None, bytes], list[tuple[str | None, bytes]]] | None = None
-        """What a traitor sends instead of what its core says."""
+        """What a traitor sends instead of what its core or its store says."""
         self.forge_block: Callable[[Node, bytes], bytes] = lambda node, payload: payload
         """What a traitor proposes instead of the block it built."""
-        self.build_ms, self.verify_ms, self.commit_ms, self.sync_ms = 2, 2, 0, 0
+        self.forge_range: Callable[[Node, Range | None], Range | None] = lambda node, offered: offered
+        """What a traitor answers to a peer that asks for final blocks."""
+        self.build_ms, self.verify_ms, self.commit_ms, self.sync_ms, self.switch_ms = 2, 2, 0, 0, 0
         self.skew = 0
         """How wrong the wall clock is, in milliseconds; the monotonic one is never wrong."""
         self.verdict: Callable[[RequestVerify], Verified | None] = lambda request: None
         self.is_dumb = False
         """The application hangs: no request is answered."""
         self._restart()
-        self.mempool: list[bytes] = []
-        self._final: set[bytes] = set()
-        self._final_count = 0
         self.wakes = self.stalls = 0
         self.resume: Callable[[], None] = lambda: None
         """Ends the pause or the wait for the disk, if there is one."""
 
     def _restart(self) -> None:
         """Everything that a process forgets."""
-        self.payloads: dict[bytes, bytes] = {}
-        self.executed: dict[bytes, Executed] = {self.config.root: GENESIS}
-        self.awaiting: AwaitTransactions | None = None
+        self.application.restart(self.disk)
         self.stalled = False
         self.waiting: deque[Input] = deque()
         self.committing: list[tuple[Block, Certificate]] = []
-        self.is_observer = False
+        self.is_barred = False
+        """Its own past forbids it to vote, in this life."""
+
+    @property
+    def core(self) -> Core | None:
+        """The core of the newest epoch."""
+        return None if self.epochs is None else self.epochs._core
 
     @property
     def alive(self) -> bool:
-        return self.core is not None
+        return self.epochs is not None
 
     @property
     def now(self) -> int:
@@ -117,27 +114,34 @@ class Node:
     def wall(self) -> int:
         return WALL_START_MS + self.cluster.now + self.skew
 
+    @property
+    def is_observer(self) -> bool:
+        return self.config.me is None
+
     # --- life -----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """A process begins: everything but the disk is new."""
-        if self.core is not None:
+        if self.epochs is not None:
             return
         self.life += 1
         self._restart()
         self.halted = None
-        if self.disk.blocks:
-            last = self.disk.blocks[-1]
-            self.executed[last.ref.digest] = Executed(
-                len(self.disk.blocks), time_of(last.payload), root_in(last.payload)
-            )
+        self._read_config()
         try:
             records = self.disk.load().records
         except JournalDamaged as error:
             self._stop_voting(Halt(f"journal_{error.code}", error.detail))
             return
-        self.core = Core(self.config)
-        self._begin(records, self.disk.load_guard())
+        self.epochs = Epochs(self.config)
+        guard = self.disk.load_guard()
+        self._begin(*((), None) if self.is_observer else (records, guard))
+
+    def _read_config(self) -> Config:
+        """The set in force and the own place in it, from the own store."""
+        config = self.cluster.config_of(self)
+        self.config = replace(config, me=None, signer=None) if self.is_barred else config
+        return self.config
 
     def _begin(self, records: tuple[Record, ...], guard: Position | None) -> None:
         self.give(Start(self.now, records, self.disk.floor(self.config.root), guard, self.life))
@@ -148,13 +152,15 @@ class Node:
         self.cluster.note("halt", f"{self.name} {halt.code}")
         self.cluster.checks.halted(self, halt)
         if halt.code in FOLLOW_AFTER or halt.code.startswith("journal_"):
-            self.is_observer = True
-            self.core = Core(replace(self.config, me=None, signer=None))
+            self.is_barred = True
+            self.generation += 1
+            self.committing = []
+            self.epochs = Epochs(self._read_config())
             self._begin((), None)
 
     def crash(self, power: bool = False) -> None:
         """The process is gone; only the disk stays. A power cut may take back what was not synced."""
-        self.core = None
+        self.epochs = None
         self._restart()
         if power:
             self.disk.cut_power(self.cluster.chance)
@@ -162,21 +168,21 @@ class Node:
 
     def pause(self, milliseconds: int) -> None:
         """The process is stopped and goes on later, with everything that came in meanwhile."""
-        if self.core is not None and not self.stalled:
+        if self.epochs is not None and not self.stalled:
             self._stall(milliseconds, ())
 
     # --- steps ----------------------------------------------------------------------------------------------------
 
     def give(self, event: Input) -> None:
         """One input, then all its effects in order."""
-        if self.core is None:
+        if self.epochs is None:
             return
         if self.stalled:
             if len(self.waiting) < MAX_WAITING:
                 self.waiting.append(event)
             return
         heard = self.cluster.checks.before_step(self, event)
-        effects = self.core.step(event)
+        effects = self.epochs.step(event)
         self._work(effects)
         self.cluster.checks.after_step(self, effects, heard)
 
@@ -192,9 +198,20 @@ class Node:
             except NoSpace:
                 self._stall(SPACE_RETRY_MS, effects[at:])
                 return
+            except SyncFailed:
+                self._end_after_failed_sync(effect)
+                return
             if self.sync_ms and isinstance(effect, Persist):
                 self._stall(self.sync_ms, effects[at + 1 :])
                 return
+
+    def _end_after_failed_sync(self, effect: Effect) -> None:
+        """P8: never retried. The write may be there as a whole or in part, and nothing after it was done."""
+        if self.cluster.chance.random() < 0.5:
+            self.perform(effect)
+        elif isinstance(effect, Persist):
+            self.disk.tear(effect.records, self.cluster.chance)
+        self.crash()
 
     def _stall(self, milliseconds: int, rest: tuple[Effect, ...]) -> None:
         self.stalled, life = True, self.life
@@ -202,7 +219,7 @@ class Node:
         stall = self.stalls
 
         def resume() -> None:
-            if self.life != life or self.core is None or self.stalls != stall or not self.stalled:
+            if self.life != life or self.epochs is None or self.stalls != stall or not self.stalled:
                 return
             self.stalled = False
             self._work(rest)
@@ -213,11 +230,11 @@ class Node:
         self.cluster.after(milliseconds, resume)
 
     def later(self, delay: int, make: Callable[[], Input]) -> None:
-        """Give an input after a while, if this process still lives then."""
-        life = self.life
+        """Give an input after a while, if this process still lives then and still wants it."""
+        life, generation = self.life, self.generation
 
         def fire() -> None:
-            if self.life == life and self.alive:
+            if self.life == life and self.generation == generation and self.alive:
                 self.give(make())
 
         self.cluster.at(self.cluster.now + delay, fire)
@@ -233,38 +250,43 @@ class Node:
                 if not self.is_observer:
                     self.disk.rewrite(records)
                     self.cluster.checks.rewritten(self)
-            case Send(to, data) if self.treason is None:
-                self.cluster.checks.said(self, data)
-                self.cluster.post(self.name, to, data)
-            case Send(to, data) if self.treason is not None:
-                for receiver, words in self.treason(self, to, data):
-                    self.cluster.post(self.name, receiver, words)
+            case Send(to, data):
+                if self.treason is None:
+                    self.cluster.checks.said(self, data)
+                self._say(to, data)
             case Serve(to, digest):
                 for block in self.disk.blocks:
                     if block.ref.digest == digest:
-                        self.cluster.post(self.name, to, encode_payload(digest, block.payload))
+                        self._say(to, encode_payload(digest, block.payload))
+            case ServeClosing(to, epoch):
+                closing = self.disk.closing_of(epoch)
+                if closing is not None:
+                    self._say(to, encode_message(Certified(closing)))
             case SetTimer(at):
                 self.wakes += 1
                 wake, life = self.wakes, self.life
                 delay = max(at - self.now, 0)
                 self.cluster.at(self.cluster.now + delay, lambda: self._wake(wake, life))
             case AwaitTransactions():
-                self.awaiting = effect
+                self.application.awaiting = effect
                 self.answer_expected()
-            case RequestBuild(view, parent):
+            case RequestBuild(view):
                 if not self.is_dumb:
-                    payload = self._build(view, parent)
-                    self.later(self.build_ms, lambda: Built(self.now, view, digest_of(payload), payload))
+                    payload = self._build(effect)
+                    closes = self.cluster.membership.closes(payload)
+                    self.later(self.build_ms, lambda: Built(self.now, view, digest_of(payload), payload, closes))
             case RequestVerify():
                 if not self.is_dumb:
-                    answer = self.verdict(effect) or self._judge(effect)
+                    answer = self.verdict(effect) or self.judge(effect)
                     self.later(self.verify_ms, lambda: answer)
             case Deliver(blocks, certificate):
                 self.committing.extend((block, certificate) for block in blocks)
                 self._flush_later()
             case Behind(certificate):
                 self._flush()
-                self.cluster.sync(self, certificate)
+                sync(self, certificate)
+            case EpochClosed(boundary):
+                self._leave_epoch(boundary)
             case Evidence():
                 self.evidence.append(effect)
                 self.cluster.checks.accused(self, effect)
@@ -274,12 +296,38 @@ class Node:
             case Halt():
                 self._stop_voting(effect)
 
+    def _say(self, to: str | None, data: bytes) -> None:
+        said = [(to, data)] if self.treason is None else self.treason(self, to, data)
+        for receiver, words in said:
+            self.cluster.post(self.name, receiver, words)
+
     def _wake(self, wake: int, life: int) -> None:
         if wake == self.wakes and life == self.life:
             self.give(TimerFired(self.now))
 
     def hear(self, sender: str, data: bytes) -> None:
         self.give(Message(self.now, sender, data))
+
+    # --- epochs -----------------------------------------------------------------------------------------------------
+
+    def _leave_epoch(self, boundary: bytes) -> None:
+        """R12: what was asked before is void; when all is durable, the next set follows from the store."""
+        self.generation += 1
+        self.waiting = deque(one for one in self.waiting if isinstance(one, Message))
+        life, generation = self.life, self.generation
+
+        def switch() -> None:
+            if self.life != life or self.generation != generation or not self.alive:
+                return
+            if self.committing or self.stalled:
+                self.cluster.after(SWITCH_RETRY_MS, switch)
+                return
+            assert self.disk.blocks[-1].ref.digest == boundary, f"{self.name} is told of another boundary"
+            self.application.awaiting = None
+            config = self._read_config()
+            self.give(NextEpoch(self.now, config, None if self.is_observer else self.disk.load_guard()))
+
+        self.cluster.after(self.switch_ms, switch)
 
     # --- the store ------------------------------------------------------------------------------------------------
 
@@ -291,7 +339,7 @@ class Node:
         self.cluster.after(self.commit_ms, lambda: self._flush() if self.life == life and self.alive else None)
 
     def _flush(self) -> None:
-        """Commit what was delivered, in order. Raises NoSpace."""
+        """Commit what was delivered, in order, as soon as there is space."""
         if self.committing and self.disk.is_full:
             life = self.life
             self.cluster.after(SPACE_RETRY_MS, lambda: self._flush_later() if self.life == life else None)
@@ -301,72 +349,37 @@ class Node:
             self.commit(block, certificate)
 
     def commit(self, block: Block, certificate: Certificate) -> None:
-        before = self.executed[parent_of(block.payload)]
+        before = self.application.executed[parent_of(block.payload)]
         self.cluster.checks.delivered(self, block, certificate, execute(before, block.payload))
         self.disk.append(block, certificate)
-        self.payloads[block.ref.digest] = block.payload
-        self.executed[block.ref.digest] = execute(before, block.payload)
-        done = set(transactions_of(block.payload))
-        self.mempool = [tx for tx in self.mempool if tx not in done]
+        self.application.remember(block.payload, before)
+        self.application.forget_pending(block.payload)
         self.cluster.note("final", f"{self.name} {block.ref.view} {block.ref.digest.hex()[:8]}")
 
     def final_transactions(self) -> set[bytes]:
-        blocks = self.disk.blocks
-        if self._final_count > len(blocks):
-            self._final, self._final_count = set(), 0
-        for block in blocks[self._final_count :]:
-            self._final.update(transactions_of(block.payload))
-        self._final_count = len(blocks)
-        return self._final
+        return self.application.final_transactions(self.disk)
+
+    def offer(self, height: int, epoch: int) -> Range | None:
+        """What this node answers to a peer that asks for the final blocks of an epoch above a height."""
+        return self.forge_range(self, read_range(self, height, epoch))
 
     # --- the application ------------------------------------------------------------------------------------------
 
     def receive_transaction(self, tx: bytes) -> None:
-        if self.alive and tx not in self.mempool and tx not in self.final_transactions():
-            self.mempool.append(tx)
+        if self.alive and self.application.receive(tx, self.disk):
             self.answer_expected()
 
     def answer_expected(self) -> None:
-        if self.awaiting is not None and self._includable(self.awaiting.parent):
-            view, self.awaiting = self.awaiting.view, None
+        view = self.application.take_awaited(self.disk)
+        if view is not None:
             self.later(0, lambda: PayloadExpected(self.now, view))
 
-    def _includable(self, parent: Ref) -> list[bytes]:
-        known = self._in_ancestry(parent)
-        return [tx for tx in self.mempool if tx not in known]
-
-    def _in_ancestry(self, parent: Ref) -> set[bytes]:
-        """Transactions of the blocks up to `parent` that are not in the store yet."""
-        known: set[bytes] = set()
-        digest = parent.digest
-        while digest in self.payloads and digest not in self.disk.digests:
-            known.update(transactions_of(self.payloads[digest]))
-            digest = parent_of(self.payloads[digest])
-        return known
-
-    def _build(self, view: int, parent: Ref) -> bytes:
-        before = self.executed[parent.digest]
-        fresh = self._includable(parent)[:MAX_BLOCK_TXS]
-        payload = self.forge_block(self, build_block(parent.digest, before, view, self.wall, fresh))
-        self._remember(payload, before)
+    def _build(self, request: RequestBuild) -> bytes:
+        payload = self.application.build(request.view, request.parent, self.wall, self.disk)
+        payload = self.forge_block(self, payload)
+        self.application.remember(payload, self.application.executed[request.parent.digest])
         return payload
 
-    def _judge(self, request: RequestVerify) -> Verified:
-        """A5: the clock matters only while no quorum has spoken."""
-        before = self.executed.get(request.parent.digest)
-        assert before is not None, "asked to execute on a parent that was never executed here"
-        fault = find_fault(request, before)
-        carried = set(transactions_of(request.payload))
-        if not fault and carried & (self._in_ancestry(request.parent) | self.final_transactions()):
-            fault = "repeated transaction"
-        ahead = time_of(request.payload) - self.wall - MAX_DRIFT_MS
-        if fault:
-            return Verified(self.now, request.view, request.digest, Verdict.INVALID, detail=fault)
-        if ahead > 0 and not request.notarized:
-            return Verified(self.now, request.view, request.digest, Verdict.LATER, retry_at=self.now + ahead)
-        self._remember(request.payload, before)
-        return Verified(self.now, request.view, request.digest, Verdict.VALID)
-
-    def _remember(self, payload: bytes, before: Executed) -> None:
-        self.payloads[digest_of(payload)] = payload
-        self.executed[digest_of(payload)] = execute(before, payload)
+    def judge(self, request: RequestVerify) -> Verified:
+        closes = self.cluster.membership.closes(request.payload)
+        return self.application.judge(request, self.now, self.wall, self.disk, closes)

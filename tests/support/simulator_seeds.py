@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import consensus.core
+import consensus.epochs
 import consensus.receiving
 import tests.support.simulator_checks
+import tests.support.simulator_treason
 from consensus.types import Timing
 from tests.support.simulator import Cluster
+from tests.support.simulator_changes import Changes
 from tests.support.simulator_faults import DAMAGES, MOVES, damage, storm
 from tests.support.simulator_node import Node
 from tests.support.simulator_traitors import TRAITORS, make_traitor
 
 SIZES = (4, 5, 7)
+SPARES = (-1, 3, -1, 1, -1, 2, -1)
+"""Nodes beside the first set that may get a seat; -1: a story in which the set does not change."""
 HEAL_MS = 60_000
 """Liveness: after the storm a new transaction is final on every honest node within this time. A view may have grown
 to the cap of 8 s and ends after three of these; up to f leaders that lie may follow, each with less."""
@@ -32,6 +37,8 @@ class Story:
     seed: int
     n: int
     traitors: tuple[str, ...]
+    changes: tuple[str, ...]
+    epochs: int
     damage: str
     crashes: int
     blocks: int
@@ -51,10 +58,11 @@ def run_seed(seed: int, real: bool = False) -> Story:
 
 def _run(seed: int, real: bool) -> Story:
     n = 4 if real else SIZES[seed % len(SIZES)]
-    cluster = Cluster(n, seed, timing=_timing(seed), real=real)
+    spares = SPARES[seed % len(SPARES)]
+    cluster = Cluster(n, seed, timing=_timing(seed), real=real, spares=max(spares, 0))
     chance = cluster.chance
     budget = chance.choice([0, 0, 0, (n - 1) // 3])
-    unlucky = chance.sample(cluster.nodes, budget)
+    unlucky = chance.sample(cluster.nodes[:n], budget)
     names = []
     for node in unlucky:
         if chance.random() < 0.7:
@@ -66,19 +74,32 @@ def _run(seed: int, real: bool) -> Story:
     length = REAL_STORM_MS if real else STORM_MS
     for node in harmed:
         cluster.after(chance.randrange(length // 2, length), lambda node=node: damage(node, how))  # type: ignore[misc]
+    changes = Changes(cluster, {node.name for node in unlucky}, 1 if not budget and chance.random() < 0.2 else 4)
+    is_deadly = False
+    if spares >= 0:
+        cluster.tolerated = (changes.smallest - 1) // 3
+        is_deadly = chance.random() < 0.4
+        for _ in range(chance.choice([1, 2, 3])):
+            cluster.after(chance.randrange(length), changes.make_one)
     cluster.start()
     crash_share = chance.choice([0.0, 0.002, 0.01, 0.03])
     with _checkpoints(chance.choice([300, 3_000, consensus.core.CHECKPOINT_BYTES])):
-        storm(cluster, length, crash_share, MOVES if chance.random() < 0.7 else ())
+        is_fatal = changes.dies_at_boundary if is_deadly else lambda effect: False
+        storm(cluster, length, crash_share, MOVES if chance.random() < 0.7 else (), is_fatal)
         begun = cluster.now
+        for tx in changes.asked:
+            cluster.repeat(tx)
+        cluster.run_until(lambda: all(cluster.is_final(tx, cluster.honest()) for tx in changes.asked), HEAL_MS)
         cluster.finish(HEAL_MS, nodes=cluster.honest())
-        cluster.run_until(lambda: all(_is_voting(node) for node in cluster.sound()), HEAL_MS)
+        cluster.run_until(lambda: _is_whole(cluster), HEAL_MS)
     _check_end(cluster)
     crashes = sum(node.life - 1 for node in cluster.nodes)
     return Story(
         seed=seed,
         n=n,
         traitors=tuple(names),
+        changes=tuple(changes.names),
+        epochs=cluster.checks.history.epoch,
         damage=how.__name__ if harmed else "",
         crashes=crashes,
         blocks=len(cluster.checks.chain),
@@ -102,6 +123,13 @@ def _check_end(cluster: Cluster) -> None:
         assert len(longest) - len(mine) <= 2, f"{node.name} was left behind"
 
 
+def _is_whole(cluster: Cluster) -> bool:
+    """Every honest node is in the newest epoch, and every sound one that has a seat in it votes."""
+    newest = cluster.checks.history.epoch
+    arrived = all(node.core is not None and node.core.status.epoch == newest for node in cluster.honest())
+    return arrived and all(node.is_observer or _is_voting(node) for node in cluster.sound())
+
+
 def _is_voting(node: Node) -> bool:
     return node.core is not None and node.core.status.may_vote
 
@@ -122,7 +150,7 @@ def _fast_decoding() -> Iterator[None]:
     """The same bytes go to n receivers, and decoding is pure: remember what they mean."""
     plain = consensus.receiving.decode_message
     remembered = lru_cache(maxsize=20_000)(plain)
-    places = (consensus.receiving, tests.support.simulator_checks)
+    places = (consensus.receiving, consensus.epochs, tests.support.simulator_checks, tests.support.simulator_treason)
     for place in places:
         place.decode_message = remembered  # type: ignore[attr-defined]
     try:

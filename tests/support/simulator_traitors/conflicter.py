@@ -1,4 +1,4 @@
-"""B2: beside each notarize and finalize vote one of the same kind for something else."""
+"""B2, the conflicter: beside each notarize and finalize vote one of the same kind for something else."""
 
 from msgspec.structs import replace
 
@@ -8,6 +8,8 @@ from tests.support.simulator_traitors.traitor import Traitor, Words, open_words,
 
 
 class Conflicter(Traitor):
+    """Both go to everybody who hears the first, so each listener has the proof."""
+
     fault = "B2"
     is_provable = True
 

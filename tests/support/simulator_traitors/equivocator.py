@@ -1,4 +1,4 @@
-"""B1: as leader, one block to one half and another to the other half."""
+"""B1, the equivocator: as leader, one block to one half and another to the other half."""
 
 from msgspec.structs import replace
 
@@ -9,6 +9,8 @@ from tests.support.simulator_traitors.traitor import Traitor, Words, another_blo
 
 
 class Equivocator(Traitor):
+    """Both blocks are valid; the halves stay the same, so each half may notarize only with the other's votes."""
+
     fault = "B1"
     is_provable = True
 
@@ -20,4 +22,4 @@ class Equivocator(Traitor):
         twin = sign(node, replace(message.vote.subject, digest=digest_of(other).hex()))
         second = encode_message(Proposal(twin, message.parent, message.nullifications), other)
         first, rest = halves(node)
-        return [(name, data) for name in first] + [(name, second) for name in rest]
+        return [*((name, data) for name in first), *((name, second) for name in rest)]

@@ -1,4 +1,4 @@
-"""B3: nullify beside finalize of the same view."""
+"""B3, the nuller: nullify beside finalize of the same view."""
 
 from consensus.messages import VoteCast, encode_message
 from ledger.certificates import Subject
@@ -7,6 +7,8 @@ from tests.support.simulator_traitors.traitor import Traitor, Words, open_words,
 
 
 class Nuller(Traitor):
+    """Without it a view could be both given up and final; each listener has the proof."""
+
     fault = "B3"
     is_provable = True
 

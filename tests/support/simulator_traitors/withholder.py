@@ -1,6 +1,6 @@
-"""B5, B18: names a block and gives other bytes, or gives them only to some; answers questions with something else."""
+"""B5, N12, the withholder: names a block and gives other bytes, or gives them only to some."""
 
-from consensus.messages import Certified, Payload, Proposal, WantCertificate, encode_message
+from consensus.messages import Payload, Proposal, encode_message
 from tests.support.simulator_node import Node
 from tests.support.simulator_traitors.traitor import Traitor, Words, open_words
 
@@ -28,25 +28,8 @@ class HalfLeader(Traitor):
             return []
         if not isinstance(message, Proposal):
             return [(to, data)]
-        n, quorum = len(node.cluster.nodes), node.config.validators.quorum
+        n, quorum = len(node.config.validators), node.config.validators.quorum
         reached = (n - 1) // 3 + 1 if message.vote.view % 2 else quorum - 2
         names = [one.name for one in node.cluster.nodes if one is not node]
         start = message.vote.view % len(names)
         return [(name, data) for name in (names[start:] + names[:start])[:reached]]
-
-
-class FetchLiar(Traitor):
-    """B18: whoever asks gets a true answer to another question, or the right block's name over wrong bytes."""
-
-    fault = "B18"
-
-    def speak(self, node: Node, to: str | None, data: bytes) -> Words:
-        message, payload = open_words(data)
-        if isinstance(message, Payload):
-            return [(to, encode_message(message, payload[::-1])), (to, encode_message(message, payload * 2))]
-        if isinstance(message, Certified) and to is not None and node.core is not None:
-            first = node.core._state.views.get(1)
-            old = first.best_entry() if first is not None else None
-            asks = encode_message(WantCertificate(1, "notarize", 2**53 - 1))
-            return [(to, encode_message(Certified(old)))] * 3 if old is not None else [(to, asks)]
-        return [(to, data)]

@@ -22,6 +22,9 @@ KEYS = {
     "fsync_ms",
     "fsyncs_per_block",
     "longest_gap_ms",
+    "p99_after_gap_ms",
+    "blocks_per_s",
+    "tx_per_block",
     "nodes",
     "orderer",
     "rate",
@@ -42,6 +45,7 @@ def played_figures(**changes: Any) -> bench_network.Figures:
         "seconds": 20.0,
         "latencies_ms": [float(n) for n in range(1, 101)],
         "longest_gap_ms": 123.456,
+        "after_gap_ms": [float(n) for n in range(1, 51)],
         "cpu_s": 11.0,
         "blocks": 200,
         "all_final": 11_000,
@@ -63,6 +67,8 @@ def test_the_figures_have_their_stable_names_and_no_others() -> None:
     assert result.figures["share_of_ed25519"] == round(500 / (26_000 / 4), 3)
     assert result.figures["cpu_s_per_1000_tx"] == 1.1
     assert result.figures["bytes_per_tx"] == 3_000
+    assert (result.figures["longest_gap_ms"], result.figures["p99_after_gap_ms"]) == (123.5, 50.0)
+    assert (result.figures["blocks_per_s"], result.figures["tx_per_block"]) == (10.0, 50.0)
     assert (result.figures["nodes"], result.figures["orderer"], result.figures["rate"]) == (4, "builtin", 500.0)
     assert result.notes == ()
 
@@ -74,7 +80,17 @@ def test_what_spoils_a_run_is_said() -> None:
     assert len(result.notes) == 3
 
 
-@pytest.mark.parametrize("arguments", [["--rate", "0"], ["--rate", "fast"], ["--nodes", "3"], ["--kill", "two"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--rate", "0"],
+        ["--rate", "fast"],
+        ["--nodes", "3"],
+        ["--kill", "two"],
+        ["--slow", "two"],
+        ["--slow", "one", "--kill", "one"],
+    ],
+)
 def test_wrong_use(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         claimnode.main(["bench", "network", *arguments])
@@ -92,6 +108,6 @@ def test_json_is_one_document_and_remarks_go_elsewhere(monkeypatch: pytest.Monke
     done = CliRunner().invoke(bench, ["network", "--rate", "max", "--kill", "one", "--json"])
     assert json.loads(done.stdout) == {"tx_per_s": 1.5, "fsync_ms": {"p50": 0.2, "p99": 1}}
     assert done.stderr == "a remark\n"
-    assert asked == {"nodes": 4, "seconds": 20, "rate": None, "kill": True, "orderer": "builtin"}
+    assert asked == {"nodes": 4, "seconds": 20, "rate": None, "kill": True, "slow": False, "orderer": "builtin"}
     shown = CliRunner().invoke(bench, ["network"])
     assert "p50 0.2" in shown.stdout

@@ -3,10 +3,12 @@
 import json
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
+from cli import network as network_commands
 from cli.errors import CliError
 from cli.main import claimnode
 from cli.network_config import NetworkConfig, load_network_config
@@ -197,3 +199,26 @@ def test_tokens_by_command(demo: Path, tmp_path: Path) -> None:
     assert [item["name"] for item in listed["tokens"]] == ["operator", "desk"]
     assert run(claimnode, ["node", "token", "revoke", folder, "desk"]).exit_code == 0
     assert run(claimnode, ["node", "token", "revoke", folder, "desk"]).exit_code == 2
+
+
+def test_status_names_who_signed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, though every node tells it; nodes that do not answer hinder nobody."""
+    told = {
+        "offence_id": "ab" * 32,
+        "offender": "tpa",
+        "kind": "double_notarize",
+        "epoch": 1,
+        "view": 7,
+        "reporter": "hospital",
+        "height": 9,
+        "tx_id": "cd" * 32,
+    }
+    answer = {"ready": True, "height": 12, "offences": 1, "evidence": [told]}
+    nodes = [SimpleNamespace(name=name, client=SimpleNamespace(url="", status=lambda: answer)) for name in "ab"]
+    monkeypatch.setattr(network_commands, "_nodes", lambda folder: nodes)
+    text = CliRunner().invoke(claimnode, ["network", "status", "n"]).stdout
+    assert text.count("offence of tpa: double_notarize in epoch 1, view 7;") == 1
+    assert "height 9 by hospital" in text
+    assert "offences" in text
+    listed = json.loads(CliRunner().invoke(claimnode, ["network", "status", "n", "--json"]).stdout)["nodes"]
+    assert [item["evidence"] for item in listed] == [[told], [told]]

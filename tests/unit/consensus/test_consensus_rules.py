@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from consensus.core import surviving_records
+from consensus.core import MAX_UNWRITTEN, surviving_records
 from consensus.effects import (
     AwaitTransactions,
     Behind,
@@ -106,6 +106,14 @@ def test_a_proven_forgotten_certificate_halts() -> None:
     assert core.found(Halt)[0].code == "unknown_vote"
 
 
+def test_what_was_fetched_since_does_not_stand_in_for_the_journal() -> None:
+    """P12: a vote below blocks that were delivered, of which the journal knows nothing, is another life's."""
+    core = LoneCore(me=0, start=False)
+    core.give(Start(0, (), Floor(Ref(5, b"\5" * 32), core.certificate("finalize", 5, 4, signers=(1, 2, 3))), None, 77))
+    core.hear(1, TellPosition(1, 77, core.vote(0, "nullify", 3), None))
+    assert core.found(Halt)[0].code == "unknown_vote"
+
+
 @pytest.mark.parametrize(
     ("guard", "code"),
     [
@@ -144,6 +152,7 @@ def test_r1_certificates_open_views(kind: Kind, view: int, enters: int) -> None:
 
 
 def test_r1_votes_are_admitted_one_view_ahead_only() -> None:
+    """B16: votes for views further ahead leave no trace."""
     core = follower()
     core.hear_vote(LEADER_1, "nullify", 2)
     core.hear_vote(LEADER_1, "nullify", 3)
@@ -332,6 +341,7 @@ def test_r4_an_invalid_block_is_nullified() -> None:
     ids=lambda strip: " ".join(f"{k} {v}" for k, v in strip.items()),
 )
 def test_r4_incomplete_proofs_are_invalid(strip: dict[str, object]) -> None:
+    """B8: a proof too few, or a wrong one: nullify."""
     core = LoneCore(me=LEADER_1)
     good = core.proposal(4, 1)
     parent, nullified = good.parent, good.nullifications
@@ -359,7 +369,7 @@ def test_r4_incomplete_proofs_are_invalid(strip: dict[str, object]) -> None:
 
 
 def test_r4_a_parent_below_the_last_finalized_view_is_refused() -> None:
-    """Only a proposal that skips more views than it proves can try it; nobody can prove the final view nullified."""
+    """B8: only a proposal that skips more views than it proves can try; nobody can prove the final view nullified."""
     core = LoneCore(me=LEADER_1)
     core.hear_certificate("nullify", 69)
     core.hear_certificate("finalize", 3, 2)
@@ -368,6 +378,7 @@ def test_r4_a_parent_below_the_last_finalized_view_is_refused() -> None:
 
 
 def test_r4_missing_ancestry_is_waited_for_and_fetched() -> None:
+    """B8: what is missing here is no fault of the proposer."""
     core = LoneCore(me=LEADER_4)
     core.hear_certificate("notarize", 1)
     core.hear_certificate("nullify", 1)
@@ -564,7 +575,7 @@ def test_the_one_place_that_signs_waits_for_the_peers() -> None:
 # --- R7 certificates and delivery -------------------------------------------------------------------------------------
 
 
-def test_r7_a_chain_is_delivered_once_in_order_after_it_is_durable() -> None:
+def test_r7_a_chain_is_delivered_once_in_order() -> None:
     core = follower()
     core.hear_proposal(1)
     core.verified(1)
@@ -577,9 +588,37 @@ def test_r7_a_chain_is_delivered_once_in_order_after_it_is_durable() -> None:
     assert [b.ref for b in deliver.blocks] == [Ref(1, digest(1)), Ref(2, digest(2))]
     assert deliver.certificate.view == 2
     names = [type(e).__name__ for e in core.last]
-    assert names.index("Persist") < names.index("Send") < names.index("Deliver")
+    assert names.index("Send") < names.index("Deliver")
     core.hear_certificate("finalize", 1)
     assert not core.found(Deliver)
+
+
+def test_r7_a_finalization_goes_into_the_frame_of_the_next_vote() -> None:
+    core = follower()
+    core.hear_proposal(1)
+    core.verified(1)
+    core.hear_certificate("notarize", 1)
+    core.hear_certificate("finalize", 1)
+    assert core.found(Deliver)
+    assert not core.found(Persist), "no fsync for what no signature rests on"
+    core.hear_proposal(2, 1)
+    core.verified(2)
+    (persist,) = core.found(Persist)
+    assert isinstance(persist, Persist)
+    assert [type(record).__name__ for record in persist.records] == ["StoredCertificate", "StoredPayload", "OwnVote"]
+    assert core.last.index(persist) == 0
+
+
+def test_r7_a_node_that_signs_nothing_writes_finalizations_in_bundles() -> None:
+    core = follower()
+    core.state.may_vote = False
+    for view in range(1, MAX_UNWRITTEN + 1):
+        core.hear_certificate("finalize", view, view - 1)
+    assert not core.found(Persist, core.all)
+    core.hear_certificate("finalize", MAX_UNWRITTEN + 1, MAX_UNWRITTEN)
+    (persist,) = core.found(Persist, core.all)
+    assert isinstance(persist, Persist)
+    assert len(persist.records) == MAX_UNWRITTEN + 1
 
 
 def test_r7_a_nullified_block_is_still_verified() -> None:

@@ -71,6 +71,7 @@ def test_endorsements(record_type: str, author: str, changes: dict[str, Any], co
 
 
 def test_the_same_invoice_is_endorsed_once_whoever_publishes_it() -> None:
+    """X5: under two customers and two insurers."""
     network, _, (first,) = with_records("invoice")
     other = network.grant(network.commit_policy("insurer-two").policy_id)
     (second,) = network.publish(other, "invoice")
@@ -84,6 +85,7 @@ def test_the_same_invoice_is_endorsed_once_whoever_publishes_it() -> None:
 
 
 def test_duplicates_are_found_within_one_transaction() -> None:
+    """X5: twice in one transaction."""
     network, _, records = with_records("invoice", "invoice")
     first = network.make_endorsement(records[0])
     receipt = endorse(network, first, network.make_endorsement(records[1], nullifier=first.nullifier))

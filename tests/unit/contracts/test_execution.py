@@ -107,6 +107,7 @@ def test_the_state_root_is_that_of_the_set_of_all_keys() -> None:
 
 
 def test_a_refused_operation_leaves_an_entry_without_writes() -> None:
+    """X6: it stays in its block, with a code and no effect."""
     network = Network()
     before = network.state.state_map.root
     executed = network.run(policy_transaction(network, "hospital"))
@@ -185,6 +186,7 @@ def test_an_endorsement_by_an_inactive_key_is_void() -> None:
 
 
 def test_every_field_of_a_header_is_checked() -> None:
+    """B7: each field of a header, one by one."""
     network = Network()
     network.run()
     block = build_block(network.state, [policy_transaction(network)], time_ms=network.now_ms + 1).block
@@ -210,6 +212,7 @@ def test_every_field_of_a_header_is_checked() -> None:
 
 
 def test_a_root_mismatch_names_the_root_and_both_values() -> None:
+    """P15 B7: the report has what was found and what was computed."""
     network = Network()
     executed = build_block(network.state, [policy_transaction(network)], time_ms=network.now_ms + 1)
     with pytest.raises(InvalidBlock) as caught:
@@ -225,6 +228,7 @@ def test_a_root_mismatch_names_the_root_and_both_values() -> None:
 
 
 def test_time_must_advance() -> None:
+    """B24: a block is later than its parent."""
     network = Network()
     for time_ms in (network.now_ms, network.now_ms - 1):
         with pytest.raises(InvalidBlock) as caught:
@@ -239,6 +243,7 @@ def forge(network: Network, *transactions: bytes) -> Block:
 
 
 def test_transactions_that_no_block_may_carry() -> None:
+    """B7: a leader's own selection is checked like its header."""
     network = Network()
     now = network.now_ms + BLOCK_MS
     stranger = make_member("stranger")
@@ -296,6 +301,7 @@ def test_endorsements_cannot_be_stripped_added_reordered_or_swapped() -> None:
 
 
 def test_a_transaction_is_in_an_ancestry_once() -> None:
+    """X5 B7: twice in a block, or again above its block."""
     network = Network()
     signed = policy_transaction(network)
     twice = build_block(network.state, [signed, signed], time_ms=network.now_ms + 1)

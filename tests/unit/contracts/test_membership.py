@@ -7,10 +7,10 @@ from msgspec import structs
 
 from contracts.errors import GenesisError
 from contracts.execution import genesis_state
+from contracts.families import FAMILIES
 from contracts.genesis import Genesis, InvoiceKey, Limits, Participant, decode_genesis, encode_genesis, genesis_hash
 from contracts.membership import MAX_NAMED_FAULTS, check_genesis, validator_set
 from contracts.states import (
-    FAMILIES,
     read_account,
     read_key,
     read_parameters,
@@ -98,6 +98,7 @@ def test_smaller_sets_are_for_trials_only(count: int) -> None:
 
 
 def test_no_control_group_has_more_votes_than_may_fail() -> None:
+    """O1: already in a genesis."""
     assert "control group insurer has 2 of 5 votes" in fault_of(with_member("tpa-owned", validator=True))
     assert "control group tpa has 2 of 4 votes" in fault_of(with_member("hospital", control_group="tpa"))
     check_genesis(with_member("insurer-two", validator=True))
@@ -143,6 +144,7 @@ def test_faults_of_a_member(changes: dict[str, Any], text: str) -> None:
 
 
 def test_possession_is_proved_for_every_bls_key() -> None:
+    """B11: of validators and of invoice authorities."""
     tpa = make_participant("tpa").finality_key
     own = make_participant("insurer").finality_key
     assert tpa is not None

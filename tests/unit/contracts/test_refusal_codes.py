@@ -20,6 +20,7 @@ MODULES = (
     "adjudication",
     "payouts",
     "governance",
+    "offences",
     "operations",
     "transition",
     "kinds",

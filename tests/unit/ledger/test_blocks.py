@@ -56,6 +56,7 @@ def test_other_transactions_than_the_headers() -> None:
 
 
 def test_a_count_that_cannot_fit_is_refused_before_anything_is_allocated() -> None:
+    """X1: a lying count costs nothing."""
     data = encode_block(make_block())
     assert code_of(data[:-4] + b"\xff\xff\xff\xff") == "truncated"
 

@@ -149,6 +149,7 @@ def test_published_key_generation_vector() -> None:
 @pytest.mark.parametrize("backend", BOTH)
 @pytest.mark.parametrize("key", BAD_KEYS.values(), ids=BAD_KEYS.keys())
 def test_bad_keys(key: bytes, backend: bls.BlsBackend) -> None:
+    """B11: infinity, outside the subgroup, every other spelling: refused wherever a key is used."""
     _refused("bad_key", lambda: bls.check_public_key(key, backend=backend))
     _refused("bad_key", lambda: bls.verify(key, MESSAGE, SIGNATURES[0], backend=backend))
     _refused("bad_key", lambda: bls.verify(key, MESSAGE, IDENTITY_SIGNATURE, backend=backend))
@@ -160,6 +161,7 @@ def test_bad_keys(key: bytes, backend: bls.BlsBackend) -> None:
 @pytest.mark.parametrize("backend", BOTH)
 @pytest.mark.parametrize("signature", BAD_SIGNATURES.values(), ids=BAD_SIGNATURES.keys())
 def test_bad_signatures(signature: bytes, backend: bls.BlsBackend) -> None:
+    """B11: the same for signatures, alone and in aggregates."""
     _refused("bad_signature", lambda: bls.check_signature(signature, backend=backend))
     _refused("bad_signature", lambda: bls.verify(PUBLICS[0], MESSAGE, signature, backend=backend))
     _refused("bad_signature", lambda: bls.aggregate([SIGNATURES[0], signature], backend=backend))
@@ -168,7 +170,7 @@ def test_bad_signatures(signature: bytes, backend: bls.BlsBackend) -> None:
 
 @pytest.mark.parametrize("backend", BOTH)
 def test_keys_that_cancel(backend: bls.BlsBackend) -> None:
-    """{pk, -pk} with the identity as signature satisfies the bare pairing equation for any message."""
+    """B11 B13: {pk, -pk} with the identity as signature satisfies the bare pairing equation for any message."""
     keys = [PUBLICS[0], NEGATED_KEY]
     _refused("bad_key", lambda: bls.fast_aggregate_verify(keys, b"any", IDENTITY_SIGNATURE, backend=backend))
     _refused("bad_key", lambda: bls.fast_aggregate_verify(keys, MESSAGE, SIGNATURES[0], backend=backend))
@@ -176,6 +178,7 @@ def test_keys_that_cancel(backend: bls.BlsBackend) -> None:
 
 @pytest.mark.parametrize("backend", BOTH)
 def test_signatures_that_cancel(backend: bls.BlsBackend) -> None:
+    """B13: an aggregate that is infinity is refused."""
     negated = (-G2Point.from_compressed_bytes(SIGNATURES[0])).to_compressed_bytes()
     _refused("bad_signature", lambda: bls.aggregate([SIGNATURES[0], negated], backend=backend))
 
@@ -209,7 +212,7 @@ def test_counts_of_aggregates() -> None:
 
 
 def test_rogue_key_needs_a_proof_it_cannot_have() -> None:
-    """A key made as mine - theirs lets me sign for both: the aggregate passes, the possession does not."""
+    """B11: A key made as mine - theirs lets me sign for both: the aggregate passes, the possession does not."""
     theirs, mine = G1Point.from_compressed_bytes(PUBLICS[0]), G1Point.from_compressed_bytes(PUBLICS[1])
     rogue = (mine - theirs).to_compressed_bytes()
     bls.fast_aggregate_verify([PUBLICS[0], rogue], MESSAGE, SIGNATURES[1])
@@ -217,6 +220,7 @@ def test_rogue_key_needs_a_proof_it_cannot_have() -> None:
 
 
 def test_a_signature_is_no_proof_of_possession() -> None:
+    """B11: the two have domains of their own."""
     bls.verify_possession(PUBLICS[0], bls.prove_possession(SECRETS[0]))
     signed_key = bls.sign(SECRETS[0], PUBLICS[0])
     _refused("bad_signature", lambda: bls.verify_possession(PUBLICS[0], signed_key))

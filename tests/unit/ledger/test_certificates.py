@@ -110,6 +110,7 @@ def _changed(kind: Kind, **fields: object) -> Certificate:
     ],
 )
 def test_counting_refuses_before_any_signature(certificate: Certificate, code: str) -> None:
+    """B9: each wrong number or size is refused before a signature is looked at."""
     with pytest.raises(InvalidCertificate) as refused:
         verify_certificate(certificate, SET, CHAIN, NoSignatures())
     assert refused.value.code == code
@@ -135,6 +136,7 @@ def test_counting_refuses_before_any_signature(certificate: Certificate, code: s
     ],
 )
 def test_signatures_bind_every_field(certificate: Certificate) -> None:
+    """B10: true signatures over another field prove nothing."""
     check_certificate(certificate, SET)
     with pytest.raises(InvalidCertificate) as refused:
         verify_certificate(certificate, SET, CHAIN)
@@ -143,6 +145,7 @@ def test_signatures_bind_every_field(certificate: Certificate) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_another_chain_or_epoch_is_another_statement(kind: Kind) -> None:
+    """B10 O10: chain, epoch and kind are in the signed bytes."""
     with pytest.raises(InvalidCertificate, match="signature"):
         verify_certificate(GOOD[kind], SET, b"\x22" * 32)
     later, _ = real_validators(4, epoch=2)
@@ -245,5 +248,6 @@ def test_the_set_hash_binds_epoch_and_members() -> None:
     ],
 )
 def test_foreign_bytes_raise_decode_errors_only(data: bytes) -> None:
+    """B9: garbage, other spellings, numbers out of range, and a hundred kilobytes."""
     with pytest.raises(DecodeError):
         decode_certificate(data)

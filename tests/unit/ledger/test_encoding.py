@@ -97,6 +97,7 @@ def test_keys_are_ascii() -> None:
 
 
 def test_depth() -> None:
+    """X1: nesting is bounded before anything is parsed."""
     deepest = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
     assert encode(decode(deepest)) == deepest
     assert _code(decode, b"[" + deepest + b"]") == "depth"

@@ -144,6 +144,7 @@ def test_a_block_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     ],
 )
 def test_damage_is_reported_and_never_served(tmp_path: Path, statement: str, read: object) -> None:
+    """P5: whatever is changed on the disk is named when it is read."""
     store = open_store(tmp_path)
     store.append(record(1))
     damage(tmp_path, statement)

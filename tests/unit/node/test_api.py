@@ -13,6 +13,7 @@ from ledger.blocks import decode_block
 from ledger.encoding import encode
 from ledger.mapproofs import MapProof, verify_map_proof
 from ledger.merkle import leaf_hash, verify_inclusion
+from ledger.offences import build_proof
 from ledger.state import map_key, map_value
 from node.api import events, gate
 from node.api.app import Api
@@ -20,6 +21,7 @@ from node.api.gate import Exchange
 from node.api.tokens import TOKEN_NAME, Tokens
 from tests.support.api_node import MemoryNode, MemoryRoles, make_token, settle_tasks
 from tests.support.network_builder import Network, make_hex
+from tests.support.offences import as_body, sign_vote
 
 Story = Callable[["Desk"], Coroutine[Any, Any, None]]
 
@@ -399,3 +401,26 @@ def test_an_observer_sees_both_directions_but_no_token(run: Callable[..., None])
         assert desk.token.encode() not in seen[0].request
 
     run(story, "hospital")
+
+
+def test_status_lists_offences_of_validators(run: Callable[..., None]) -> None:
+    """Who, what, where it stands; the same figure in the metrics."""
+
+    async def story(desk: Desk) -> None:
+        assert (await desk.get("/v1/status"))["evidence"] == []
+        votes = [sign_vote(desk.net, "tpa", "notarize", label) for label in "ab"]
+        signed = desk.net.sign("consensus.evidence", as_body(build_proof("tpa", *votes)), "hospital")
+        await desk.post("/v1/transactions?wait=1", signed.encoded, 200)
+        await settle_tasks()
+        status = await desk.get("/v1/status")
+        assert status["offences"] == 1
+        assert {key: status["evidence"][0][key] for key in ("offender", "kind", "view", "height", "tx_id")} == {
+            "offender": "tpa",
+            "kind": "double_notarize",
+            "view": 7,
+            "height": 1,
+            "tx_id": signed.tx_id,
+        }
+        assert "claimnode_offences_total 1.0" in (await desk.client.get("/metrics")).text
+
+    run(story)

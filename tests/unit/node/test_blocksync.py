@@ -92,6 +92,7 @@ def test_nothing_above_the_end(source: Source) -> None:
 
 
 def test_an_answer_stays_below_the_bound_of_a_message(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """B18: no answer is endless."""
     monkeypatch.setattr(blocksync, "MAX_RANGE_BYTES", 100)
     with pytest.raises(StoreError, match="range_too_large"):
         read_range(source.world.chain.store, 0)
@@ -128,6 +129,7 @@ def _spoil(certificate: bytes) -> bytes:
 
 @pytest.mark.parametrize("number", range(11))
 def test_every_lie_is_found_before_execution(source: Source, number: int) -> None:
+    """B18: each wrong range is refused as a whole, before a transaction of it is looked at."""
     name, lie = list(lies(source).items())[number]
     parts = list(split_parts(read_range(source.world.chain.store, 0)))
     with pytest.raises(LedgerError):
@@ -136,6 +138,7 @@ def test_every_lie_is_found_before_execution(source: Source, number: int) -> Non
 
 
 def test_a_notarization_or_too_few_signers_prove_nothing(source: Source) -> None:
+    """B18: the wrong kind of certificate, q-1 signers, another epoch."""
     parts = list(split_parts(read_range(source.world.chain.store, 0)))
     true = source.certify(7, header_hash(source.world.chain.block_at(5).header))
     for changes in ({"kind": "notarize"}, {"signers": "03"}, {"signers": "17"}, {"epoch": 2}):

@@ -54,6 +54,8 @@ def test_a_transaction_becomes_final_everywhere(tmp_path: Path) -> None:
 
 
 def test_the_same_bytes_submitted_twice_have_one_receipt(tmp_path: Path) -> None:
+    """X5: at two nodes, and again when it is final."""
+
     async def story(cluster: Cluster) -> None:
         await cluster.start()
         node = cluster.nodes["hospital-0"]
@@ -69,6 +71,8 @@ def test_the_same_bytes_submitted_twice_have_one_receipt(tmp_path: Path) -> None
 
 
 def test_three_of_four_go_on_and_the_fourth_catches_up(tmp_path: Path) -> None:
+    """P2: one of four is killed."""
+
     async def story(cluster: Cluster) -> None:
         await cluster.start()
         await cluster.commit_one("hospital-0")
@@ -83,6 +87,8 @@ def test_three_of_four_go_on_and_the_fourth_catches_up(tmp_path: Path) -> None:
 
 
 def test_all_killed_at_once_go_on_after_a_restart(tmp_path: Path) -> None:
+    """P2 O3: all at the same moment."""
+
     async def story(cluster: Cluster) -> None:
         await cluster.start()
         height = await cluster.commit_one("hospital-0")
@@ -95,6 +101,8 @@ def test_all_killed_at_once_go_on_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_node_that_was_cut_off_catches_up(tmp_path: Path) -> None:
+    """N6: its links are cut, the others go on."""
+
     async def story(cluster: Cluster) -> None:
         await cluster.start()
         await cluster.commit_one("hospital-0")
@@ -110,6 +118,8 @@ def test_a_node_that_was_cut_off_catches_up(tmp_path: Path) -> None:
 
 
 def test_an_observer_follows_from_an_empty_folder(tmp_path: Path) -> None:
+    """P13: it syncs, and signs nothing."""
+
     async def story(cluster: Cluster) -> None:
         await cluster.start(*(name for name in cluster.network.names if not name.startswith("observer")))
         for _ in range(5):
@@ -117,14 +127,14 @@ def test_an_observer_follows_from_an_empty_folder(tmp_path: Path) -> None:
         await cluster.start("observer-0")
         await cluster.until(lambda: cluster.nodes["observer-0"].chain.height >= height)
         assert not cluster.nodes["observer-0"].status()["validator"]
-        assert not (tmp_path / "observer-0" / "data" / JOURNAL).exists()
+        assert not list((tmp_path / "observer-0" / "data").glob(f"{JOURNAL}*"))
         await cluster.commit_one("observer-0")  # its transactions reach the validators through gossip
 
     run(tmp_path, story, observers=1)
 
 
 def test_a_long_gap_is_closed_by_ranges_of_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Far behind, in several ranges, from a peer that lies first: nothing of the lie is executed."""
+    """B18: far behind, in several ranges, from a peer that lies first: nothing of the lie is executed."""
     monkeypatch.setattr(blocksync, "RANGE_BLOCKS", 3)
 
     async def story(cluster: Cluster) -> None:
@@ -152,13 +162,13 @@ def test_a_long_gap_is_closed_by_ranges_of_blocks(tmp_path: Path, monkeypatch: p
 
 
 def test_a_lost_journal_is_not_voted_without(tmp_path: Path) -> None:
-    """The key may have signed what the journal knew: the node follows, reports not ready, and never votes."""
+    """P12: the key may have signed what the journal knew: the node follows, reports not ready, and never votes."""
 
     async def story(cluster: Cluster) -> None:
         await cluster.start()
         await cluster.commit_one("hospital-0")
         await cluster.kill("tpa-3")
-        (tmp_path / "tpa-3" / "data" / JOURNAL).unlink()
+        cluster.journal("tpa-3").unlink()
         await cluster.start("tpa-3")
         status = cluster.nodes["tpa-3"].status()
         assert status["halted"] == "journal_missing"
@@ -173,13 +183,13 @@ def test_a_lost_journal_is_not_voted_without(tmp_path: Path) -> None:
 
 
 def test_an_older_copy_of_the_folder_is_not_voted_with(tmp_path: Path) -> None:
-    """A restored backup: the guard, which stands apart from the journal, gives it away."""
+    """P12: a restored backup: the guard, which stands apart from the journal, gives it away."""
 
     async def story(cluster: Cluster) -> None:
         await cluster.start()
         await cluster.commit_one("hospital-0")
         await cluster.kill("tpa-3")
-        journal = tmp_path / "tpa-3" / "data" / JOURNAL
+        journal = cluster.journal("tpa-3")
         old = journal.read_bytes()
         await cluster.start("tpa-3")
         height = 0
@@ -199,6 +209,7 @@ def test_an_older_copy_of_the_folder_is_not_voted_with(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_stops_the_votes_and_space_resumes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P7: nothing is said that was not written."""
     monkeypatch.setattr("node.ordering.driver.SPACE_RETRY_S", 0.02)
     full = False
     real_write = os.write
@@ -216,11 +227,11 @@ def test_a_full_disk_stops_the_votes_and_space_resumes_them(tmp_path: Path, monk
         await cluster.commit_one("hospital-0")
         full = True
         height = await cluster.commit_one("hospital-0")
-        await cluster.until(lambda: cluster.nodes["tpa-3"].driver.waiting_for_space)
+        await cluster.until(lambda: cluster.nodes["tpa-3"].driver.waiting == "no_space")
         assert "disk_full" in cluster.nodes["tpa-3"].status()["reasons"]
         full = False
         await cluster.until(lambda: cluster.nodes["tpa-3"].chain.height >= height)
-        assert not cluster.nodes["tpa-3"].driver.waiting_for_space
+        assert cluster.nodes["tpa-3"].driver.waiting is None
 
     run(tmp_path, story)
 
@@ -228,6 +239,7 @@ def test_a_full_disk_stops_the_votes_and_space_resumes_them(tmp_path: Path, monk
 def test_a_failed_sync_ends_the_node_before_it_says_another_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """P8: the same file is never synced again."""
     broken = False
     real_sync = os.fdatasync
 
@@ -255,7 +267,7 @@ def test_a_failed_sync_ends_the_node_before_it_says_another_word(
 
 
 def test_nothing_is_sent_before_it_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every vote that leaves a node is in its journal file at that moment."""
+    """P1: every vote that leaves a node is in its journal file at that moment."""
 
     async def story(cluster: Cluster) -> None:
         checked = 0
@@ -264,7 +276,7 @@ def test_nothing_is_sent_before_it_is_durable(tmp_path: Path, monkeypatch: pytes
             nonlocal checked
             if lane is Lane.CONSENSUS and b'"type":"vote"' in data:
                 signature = data.split(b'"signature":"')[1][:128]
-                journal = (tmp_path / sender / "data" / JOURNAL).read_bytes()
+                journal = cluster.journal(sender).read_bytes()
                 assert signature in journal
                 checked += 1
             return True
@@ -278,6 +290,8 @@ def test_nothing_is_sent_before_it_is_durable(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_forged_finalization_is_not_followed(tmp_path: Path) -> None:
+    """B18 B9: a height that nobody reached."""
+
     async def story(cluster: Cluster) -> None:
         await cluster.start()
         height = await cluster.commit_one("hospital-0")

@@ -87,7 +87,7 @@ def test_the_journal_is_not_rewritten_before_the_store_has_what_is_left_out(tmp_
 
             driver._committer._commit = held
             await driver._committer.put([], b"later")
-            journal = tmp_path / "hospital-0" / "data" / "journal"
+            journal = cluster.journal("hospital-0")
             before = journal.stat().st_ino
             rewriting = asyncio.ensure_future(driver._perform(Rewrite((FloorMark(1, 1),))))
             await settle()

@@ -124,6 +124,8 @@ def test_admission_waits_for_votes_but_not_for_ever(monkeypatch: pytest.MonkeyPa
 
 
 def test_one_flooding_peer_cannot_fill_the_inbox_of_another() -> None:
+    """X3: bounds are kept for each peer."""
+
     async def story() -> None:
         inbox = Inbox()
         for _ in range(MAX_MESSAGES):

@@ -8,14 +8,15 @@ import pytest
 
 from consensus.journal import FloorMark, JournalDamaged, StoredPayload
 from consensus.types import Position
-from node.ordering.journalfile import GUARD, JOURNAL, JournalFailed, JournalFile
+from node.ordering.guardfile import GUARD
+from node.ordering.journalfile import JOURNAL, JournalFailed, JournalFile
 
 FIRST = StoredPayload(1, bytes(32), b"first block")
 SECOND = StoredPayload(2, bytes(32), b"second block")
 
 
 def opened(folder: Path) -> JournalFile:
-    journal = JournalFile(folder)
+    journal = JournalFile(folder / JOURNAL, folder / GUARD)
     journal.open()
     return journal
 
@@ -25,7 +26,7 @@ def test_what_was_appended_is_recovered(tmp_path: Path) -> None:
     journal.append((FIRST,), Position(1, 1, 1))
     journal.append((SECOND,), None)
     journal.close()
-    recovered = JournalFile(tmp_path).open()
+    recovered = JournalFile(tmp_path / JOURNAL, tmp_path / GUARD).open()
     assert recovered.records == (FIRST, SECOND)
     assert recovered.guard == Position(1, 1, 1)
     assert recovered.torn_bytes == 0
@@ -48,23 +49,25 @@ def test_the_bytes_are_in_the_file_before_the_sync(tmp_path: Path, monkeypatch: 
 
 
 def test_a_torn_tail_is_cut_off_and_written_over(tmp_path: Path) -> None:
+    """P4: the next frame begins where the good ones end."""
     journal = opened(tmp_path)
     journal.append((FIRST,), None)
     good = journal.size_bytes
     journal.append((SECOND,), None)
     journal.close()
     os.truncate(tmp_path / JOURNAL, journal.size_bytes - 3)
-    journal = JournalFile(tmp_path)
+    journal = JournalFile(tmp_path / JOURNAL, tmp_path / GUARD)
     recovered = journal.open()
     assert recovered.records == (FIRST,)
     assert recovered.torn_bytes > 0
     assert (tmp_path / JOURNAL).stat().st_size == good
     journal.append((SECOND,), None)
     journal.close()
-    assert JournalFile(tmp_path).open().records == (FIRST, SECOND)
+    assert JournalFile(tmp_path / JOURNAL, tmp_path / GUARD).open().records == (FIRST, SECOND)
 
 
 def test_damage_before_good_records_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
+    """P5: the file stays as it is for whoever looks into it."""
     journal = opened(tmp_path)
     start = journal.size_bytes
     journal.append((FIRST,), None)
@@ -74,17 +77,18 @@ def test_damage_before_good_records_is_refused_and_nothing_is_changed(tmp_path: 
     data[start + 30] ^= 1
     (tmp_path / JOURNAL).write_bytes(data)
     with pytest.raises(JournalDamaged, match="frame"):
-        JournalFile(tmp_path).open()
+        JournalFile(tmp_path / JOURNAL, tmp_path / GUARD).open()
     assert (tmp_path / JOURNAL).read_bytes() == bytes(data)
 
 
 def test_a_journal_that_is_gone_while_the_guard_is_there_is_refused(tmp_path: Path) -> None:
+    """P12: no fresh journal beside an old guard."""
     journal = opened(tmp_path)
     journal.append((FIRST,), Position(1, 1, 1))
     journal.close()
     (tmp_path / JOURNAL).unlink()
     with pytest.raises(JournalDamaged, match="missing"):
-        JournalFile(tmp_path).open()
+        JournalFile(tmp_path / JOURNAL, tmp_path / GUARD).open()
     assert not (tmp_path / JOURNAL).exists()
 
 
@@ -94,7 +98,7 @@ def test_a_damaged_guard_is_refused(tmp_path: Path) -> None:
     journal.close()
     (tmp_path / GUARD).write_bytes(b"{}")
     with pytest.raises(JournalDamaged, match="guard"):
-        JournalFile(tmp_path).open()
+        JournalFile(tmp_path / JOURNAL, tmp_path / GUARD).open()
 
 
 def test_rewriting_replaces_everything_and_goes_on(tmp_path: Path) -> None:
@@ -103,12 +107,13 @@ def test_rewriting_replaces_everything_and_goes_on(tmp_path: Path) -> None:
     journal.rewrite((FloorMark(1, 1),))
     journal.append((SECOND,), None)
     journal.close()
-    assert JournalFile(tmp_path).open().records == (FloorMark(1, 1), SECOND)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [JOURNAL]
+    assert JournalFile(tmp_path / JOURNAL, tmp_path / GUARD).open().records == (FloorMark(1, 1), SECOND)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [GUARD, JOURNAL]
 
 
 @pytest.mark.parametrize("written", [0, 7])
 def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int) -> None:
+    """P7: a write that did not fit leaves no part."""
     journal = opened(tmp_path)
     journal.append((FIRST,), None)
     real_write = os.write
@@ -125,10 +130,11 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / JOURNAL).stat().st_size == journal.size_bytes
     journal.append((SECOND,), None)
     journal.close()
-    assert JournalFile(tmp_path).open().records == (FIRST, SECOND)
+    assert JournalFile(tmp_path / JOURNAL, tmp_path / GUARD).open().records == (FIRST, SECOND)
 
 
 def test_a_failed_sync_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P8: after it the journal takes nothing more."""
     journal = opened(tmp_path)
 
     def fail(fd: int) -> None:
@@ -137,10 +143,12 @@ def test_a_failed_sync_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(os, "fdatasync", fail)
     with pytest.raises(JournalFailed, match="fsync"):
         journal.append((FIRST,), Position(1, 1, 1))
-    assert not (tmp_path / GUARD).exists()
+    monkeypatch.undo()
+    assert opened(tmp_path)._guard.open() == Position(0, 0, 0), "the guard has not moved"
 
 
 def test_a_slow_disk_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P9: a sync that took long is counted."""
     journal = opened(tmp_path)
     ticks = iter(range(1_000))
     monkeypatch.setattr("time.perf_counter", lambda: next(ticks))

@@ -46,6 +46,7 @@ def _plain(transaction: SignedTransaction) -> dict[str, object]:
 
 
 def test_a_transaction_is_admitted_once(final: ChainState) -> None:
+    """X5: the same bytes again are known."""
     pool, one = mempool(), signed()
     assert pool.admit(one.encoded, final, NOW)[1]
     assert not pool.admit(one.encoded, final, NOW)[1]
@@ -93,6 +94,7 @@ def test_expiry_is_judged_by_time_and_final_block(final: ChainState, expires_ms:
 
 
 def test_what_is_no_transaction_of_this_network_is_refused(final: ChainState) -> None:
+    """O10: the network's name is signed."""
     identity = memory_identity("insurer-1", True)
     common = {"kind": "policy.commit", "body": {}, "author": "insurer-1", "key_id": identity.key_id}
     rest = {"seed": identity.signing.secret, "nonce": "00" * 16, "expires_time": NOW + 1_000}
@@ -113,7 +115,7 @@ def test_what_is_no_transaction_of_this_network_is_refused(final: ChainState) ->
 
 
 def test_a_body_that_breaks_a_contract_rule_is_admitted(final: ChainState) -> None:
-    """A refusal is a receipt; leaving it out would be censorship."""
+    """X6: A refusal is a receipt; leaving it out would be censorship."""
     identity = memory_identity("insurer-1", True)
     odd = build_transaction(
         network=NETWORK, kind="claim.frobnicate", body={}, author="insurer-1", key_id=identity.key_id,

@@ -144,6 +144,8 @@ def test_a_member_that_does_not_speak_the_protocol(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"GET /peer HT"], ids=["silence", "half a line"])
 def test_a_slow_handshake_is_cut_off(data: bytes) -> None:
+    """X2: one byte at a time, or none."""
+
     async def scenario() -> None:
         async with attacked() as (net, port):
             assert await call(port, data, client_context(net.tls["aa"])) == b""
@@ -153,6 +155,8 @@ def test_a_slow_handshake_is_cut_off(data: bytes) -> None:
 
 
 def test_an_unfinished_tls_handshake_is_cut_off() -> None:
+    """X2: connected and silent."""
+
     async def scenario() -> None:
         async with attacked() as (net, port):
             assert await call(port, b"\x16\x03\x01\x02\x00", None) == b""
@@ -162,6 +166,8 @@ def test_an_unfinished_tls_handshake_is_cut_off() -> None:
 
 
 def test_the_oldest_handshake_makes_room_for_the_next() -> None:
+    """X2: half-open handshakes fill no table."""
+
     async def scenario() -> None:
         limits = replace(PeerLimits(), handshakes=3, tls_timeout_s=10 * PATIENCE_S)
         async with attacked(limits) as (net, port):
@@ -200,6 +206,8 @@ def test_a_member_that_is_dialled_may_not_dial() -> None:
     ],
 )
 def test_a_wrong_hello_is_answered_with_its_code(first: bytes | None, code: str) -> None:
+    """O10: another network is refused at the first frame."""
+
     async def scenario() -> None:
         async with attacked() as (net, port), stranger(port, net.tls["aa"]) as socket:
             if first is not None:
@@ -248,7 +256,7 @@ def test_a_bad_frame_ends_only_its_own_link(
 
 
 def test_a_lying_length_allocates_nothing() -> None:
-    """A frame header that promises 2^40 bytes ends the link before one of them is read."""
+    """X1: a frame header that promises 2^40 bytes ends the link before one of them is read."""
 
     async def scenario() -> None:
         async with attacked() as (net, port), traitor(port, net.tls["aa"], "aa") as socket:
@@ -261,6 +269,8 @@ def test_a_lying_length_allocates_nothing() -> None:
 
 
 def test_connections_of_one_identity_are_capped() -> None:
+    """X4: one identity, so many links."""
+
     async def scenario() -> None:
         async with attacked(PeerLimits()) as (net, port):
             context = client_context(net.tls["aa"])
@@ -287,6 +297,8 @@ def test_a_newer_link_of_the_same_peer_replaces_the_older() -> None:
 
 
 def test_a_peer_that_never_reads_is_dropped_and_delays_nobody() -> None:
+    """X2: the queue towards it is bounded."""
+
     async def scenario() -> None:
         limits = replace(PeerLimits(), stall_s=0.1, consensus_frames=64)
         async with attacked(limits) as (net, port), traitor(port, net.tls["aa"], "aa"):
@@ -303,6 +315,8 @@ def test_a_peer_that_never_reads_is_dropped_and_delays_nobody() -> None:
 
 
 def test_a_peer_that_asks_and_never_reads_is_served_only_so_often() -> None:
+    """X2 X3: answers that nobody fetches are not made."""
+
     async def scenario() -> None:
         worked = 0
 
@@ -328,6 +342,8 @@ def test_a_peer_that_asks_and_never_reads_is_served_only_so_often() -> None:
 
 
 def test_a_flood_is_slowed_down_by_not_reading_it() -> None:
+    """X3: the bucket of one peer is its own."""
+
     async def scenario() -> None:
         limits = replace(PeerLimits(), frames_per_s=1, frames_burst=10)
         async with attacked(limits) as (net, port), traitor(port, net.tls["aa"], "aa") as socket:

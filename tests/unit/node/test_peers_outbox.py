@@ -26,6 +26,7 @@ def drain(outbox: Outbox) -> list[bytes]:
 
 
 def test_consensus_first_then_calls_then_gossip() -> None:
+    """X3: the lane of votes comes first."""
     outbox = Outbox(SMALL)
     outbox.push_message(Lane.GOSSIP, b"g")
     outbox.push_call(b"call")

@@ -82,6 +82,7 @@ def test_what_one_builds_the_other_finds_valid(benches: tuple[Bench, Bench]) -> 
 
 @pytest.mark.parametrize("field", ["state_root", "log_root", "receipts_root"])
 def test_another_root_is_invalid_and_named(benches: tuple[Bench, Bench], field: str) -> None:
+    """P15 B7: each root that differs."""
     leader, voter = benches
     leader.admit()
     block = leader.block()
@@ -107,6 +108,7 @@ def test_a_forged_signature_makes_the_block_invalid(benches: tuple[Bench, Bench]
 
 
 def test_a_block_ahead_of_this_clock_is_held_unless_a_quorum_spoke(benches: tuple[Bench, Bench]) -> None:
+    """B24: more than the tolerance ahead: wait, do not refuse."""
     leader, voter = benches
     leader.clock.now += MAX_DRIFT_MS + 500
     block = leader.block()

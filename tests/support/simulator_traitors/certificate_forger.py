@@ -1,4 +1,4 @@
-"""B9, B10, B15: certificates that no quorum made: too few, doubled, foreign, mixed, or from the end of time."""
+"""B9, B10, B15, the forger of certificates: too few signers, doubled, foreign or mixed ones, or the end of time."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from tests.support.simulator_traitors.traitor import Traitor, Words, open_words
 LAST_VIEW = 2**53 - 1
 
 
-class Forger(Traitor):
+class CertificateForger(Traitor):
     """Each true certificate is followed by one false one; each kind of falsehood has its turn."""
 
     fault = "B9"
@@ -24,7 +24,7 @@ class Forger(Traitor):
         message, _ = open_words(data)
         if not isinstance(message, Certified):
             return [(to, data)]
-        false = list(forgeries(message.certificate, len(node.cluster.nodes)))
+        false = list(forgeries(message.certificate, len(node.config.validators)))
         self.turn += 1
         return [(to, data), (to, encode_message(Certified(false[self.turn % len(false)])))]
 

@@ -1,0 +1,209 @@
+"""Decoders of contracts/: transaction bodies, tokens, genesis, cases, invoices, products, programs, packages."""
+
+import copy
+import json
+from typing import Any
+
+from contracts.bodies import BODIES
+from contracts.case import decode_case, encode_case, read_case
+from contracts.cases.checking import Mismatch
+from contracts.cases.documents import encode_record, read_record
+from contracts.cases.errors import CaseError
+from contracts.cases.outcomes import read_adjudication
+from contracts.cases.packages import read_package
+from contracts.einvoice import validate
+from contracts.errors import GenesisError, InputError, TokenError
+from contracts.execution import genesis_state
+from contracts.genesis import decode_genesis, encode_genesis
+from contracts.inputs import decode_document
+from contracts.kinds import prepare
+from contracts.machine.errors import ProgramRefused
+from contracts.machine.evaluation import load_program
+from contracts.machine.lint import lint_bundle
+from contracts.product import read_product
+from contracts.tokens import (
+    ACKNOWLEDGEMENT_TYPE,
+    CONSENT_TYPE,
+    REVOCATION_TYPE,
+    decode_acknowledgement,
+    decode_consent,
+    decode_revocation,
+    peek_acknowledgement,
+)
+from ledger.encoding import convert, decode
+from ledger.errors import DecodeError, InvalidTransaction
+from ledger.transactions import decode_transaction
+from node.agents.programs import read_bundle
+from tests.fuzz import samples
+from tests.fuzz.checking import Decoder
+from tests.fuzz.mutations import Sample, document
+from tests.support.invoices import INPATIENT, OUTPATIENT, VAT, build_red, build_request
+
+
+def _text(data: bytes) -> str:
+    return data.decode("latin-1")
+
+
+def _key() -> str:
+    return samples.story().customer.consent.key
+
+
+def _body(data: bytes) -> Any:
+    """A body in its schema: what prepare and the directory make of it."""
+    signed = decode_transaction(data)
+    prepare(signed)
+    kind = BODIES.get(signed.content.kind)
+    return signed if kind is None else convert(signed.content.body, kind)
+
+
+def _genesis_samples() -> list[Sample]:
+    return [document(samples.story().network.genesis_bytes)]
+
+
+def _case_samples() -> list[Sample]:
+    return [document(json.dumps(item).encode()) for item in samples.cases()[:12]]
+
+
+def _product(data: bytes) -> Any:
+    return read_product(decode_document(data))
+
+
+def _product_samples() -> list[Sample]:
+    return [document(json.dumps(item["policies"][0]["product"]).encode()) for item in samples.cases()[:12]]
+
+
+def _adjudication(data: bytes) -> Any:
+    output = decode(data)
+    return read_adjudication(read_case(copy.deepcopy(samples.cases()[0])), output, [])
+
+
+def _adjudication_samples() -> list[Sample]:
+    fields = {"benefits": [], "total_fen": 0, "net_fen": 0, "decision": "zero", "review": False, "review_reasons": []}
+    results = [{"policy_no": item["policy_no"], **fields} for item in samples.cases()[0]["policies"]]
+    return samples.values({"results": results})
+
+
+def _invoice_samples() -> list[Sample]:
+    requests = [build_request(item) for item in (OUTPATIENT, INPATIENT, VAT)]
+    requests.append(build_request(build_red(OUTPATIENT), known=[OUTPATIENT, INPATIENT]))
+    return [document(json.dumps(item, ensure_ascii=False).encode()) for item in requests]
+
+
+def _record_samples() -> list[Sample]:
+    return [document(encode_record("invoice", "ab" * 32, "cd" * 32, OUTPATIENT, "ef" * 32))]
+
+
+def _package_samples() -> list[Sample]:
+    statement = json.loads(next(item for item in samples.transactions() if b'"claim.adjudicate"' in item))["body"][
+        "statements"
+    ][0]["statement"]
+    names = ("terms", "tables", "account_in", "account_out", "pool_in", "pool_out", "event_date", "result")
+    policy: dict[str, Any] = {name: {"salt": "ab" * 32} for name in names}
+    record = {"record_id": "ab" * 32, "record_type": "invoice", "document": OUTPATIENT, "secret": "cd" * 32}
+    package = {"claim_id": "ab" * 32, "attempt": 1, "height": 9, "released": False, "payee": {"account": "1"}}
+    return samples.values(
+        {**package, "records": [record], "policies": [{"policy_id": "ab" * 16, "statement": statement, **policy}]}
+    )
+
+
+def _program(data: bytes) -> Any:
+    """A program's files: form, lint, and what Starlark itself makes of them."""
+    bundle = read_bundle(data.decode("utf-8", "replace"))
+    lint_bundle(bundle)
+    return load_program(bundle)
+
+
+def _program_samples() -> list[Sample]:
+    small = {"program.star": 'def adjudicate(case, trace):\n    return {"results": [1 + 2, "a" + str(len(case))]}\n'}
+    two = {"a.star": "def f(x):\n    return [y for y in range(3) if y]\n", **small}
+    bundles = ({"files": files, "language": "starlark-c1"} for files in (small, two))
+    return samples.values(*bundles)
+
+
+CONTRACTS = (
+    Decoder(
+        "contracts.kinds:prepare",
+        _body,
+        samples.transaction_samples,
+        (DecodeError, InvalidTransaction),
+        None,
+        weight=12,
+    ),
+    Decoder(
+        "contracts.tokens:decode_consent",
+        lambda data: decode_consent(_text(data)),
+        lambda: samples.token_samples(CONSENT_TYPE),
+        (TokenError,),
+        None,
+        weight=12,
+    ),
+    Decoder(
+        "contracts.tokens:decode_revocation",
+        lambda data: decode_revocation(_text(data), _key()),
+        lambda: samples.token_samples(REVOCATION_TYPE),
+        (TokenError,),
+    ),
+    Decoder(
+        "contracts.tokens:decode_acknowledgement",
+        lambda data: decode_acknowledgement(_text(data), _key()),
+        lambda: samples.token_samples(ACKNOWLEDGEMENT_TYPE),
+        (TokenError,),
+    ),
+    Decoder(
+        "contracts.tokens:peek_acknowledgement",
+        lambda data: peek_acknowledgement(_text(data)),
+        lambda: samples.token_samples(ACKNOWLEDGEMENT_TYPE),
+        (TokenError,),
+    ),
+    Decoder(
+        "contracts.genesis:decode_genesis", decode_genesis, _genesis_samples, (DecodeError,), encode_genesis, weight=2
+    ),
+    Decoder(
+        "contracts.execution:genesis_state",
+        genesis_state,
+        _genesis_samples,
+        (DecodeError, GenesisError),
+        None,
+        weight=1,
+        message=20_000,
+    ),
+    Decoder("contracts.inputs:decode_document", decode_document, _case_samples, (InputError,), None, weight=4),
+    Decoder(
+        "contracts.case:decode_case",
+        lambda data: encode_case(decode_case(data)),
+        _case_samples,
+        (InputError,),
+        None,
+        weight=4,
+    ),
+    Decoder("contracts.product:read_product", _product, _product_samples, (InputError,), None, weight=4),
+    Decoder(
+        "contracts.einvoice:validate",
+        lambda data: validate(decode_document(data)),
+        _invoice_samples,
+        (InputError,),
+        None,
+        weight=8,
+    ),
+    Decoder(
+        "contracts.cases.documents:read_record",
+        lambda data: read_record("ab" * 32, decode(data)),
+        _record_samples,
+        (DecodeError, CaseError),
+    ),
+    Decoder(
+        "contracts.cases.outcomes:read_adjudication",
+        _adjudication,
+        _adjudication_samples,
+        (DecodeError, CaseError),
+        None,
+        weight=1,
+    ),
+    Decoder(
+        "contracts.cases.packages:read_package",
+        lambda data: read_package(decode(data)),
+        _package_samples,
+        (DecodeError, Mismatch),
+    ),
+    Decoder("contracts.machine.evaluation:load_program", _program, _program_samples, (ProgramRefused,), None, weight=4),
+)

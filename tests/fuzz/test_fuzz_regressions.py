@@ -1,0 +1,89 @@
+"""What the fuzz suite has found, each with the input that showed it."""
+
+import json
+
+import msgspec
+import pytest
+
+from contracts.cases.documents import read_record
+from contracts.cases.errors import CaseError
+from contracts.errors import InputError
+from contracts.genesis import decode_genesis
+from contracts.inputs import decode_document
+from contracts.machine.errors import ProgramRefused
+from contracts.product import read_product
+from ledger.certificates import Vote
+from ledger.encoding import convert, encode
+from ledger.errors import DecodeError, StoreError
+from ledger.parts import join_parts
+from ledger.storetables import decode_changes
+from node.agents.programs import read_bundle
+from tests.fuzz import samples
+from tests.fuzz.checking import MAX_MESSAGE
+
+PERSON = "Wang Xiaoming, K35.8"
+
+
+def test_a_state_diff_with_a_key_that_is_no_key_is_damage() -> None:
+    with pytest.raises(StoreError) as refused:
+        decode_changes(join_parts([b"\xe3laim/x", bytes(8), b"e" * 32, b"\x01{}"]))
+    assert refused.value.code == "damaged"
+
+
+def test_a_genesis_that_leaves_out_a_default_would_have_two_chain_ids() -> None:
+    content = json.loads(samples.story().network.genesis_bytes)
+    del content["limits"]["author_share_bp"]
+    with pytest.raises(DecodeError) as refused:
+        decode_genesis(encode(content))
+    assert refused.value.code == "schema"
+
+
+@pytest.mark.parametrize(
+    "files", [[], "program.star", {"program.star": None}, {"program.star": 1}, {"program.star": ["a"]}]
+)
+def test_a_program_whose_files_are_no_texts_is_refused(files: object) -> None:
+    with pytest.raises(ProgramRefused) as refused:
+        read_bundle(encode({"files": files, "language": "starlark-c1"}).decode())
+    assert refused.value.code == "files"
+
+
+@pytest.mark.parametrize(
+    "value", [{PERSON: 1}, {"kind": PERSON}, {PERSON * 1_000: 1}, {"kind": "\x1b[2J\n"}, {"`\n - at `$": 1}]
+)
+def test_a_schema_fault_repeats_no_foreign_value(value: object) -> None:
+    with pytest.raises(DecodeError) as refused:
+        convert(value, Vote)
+    assert refused.value.code == "schema"
+    assert "Wang" not in str(refused.value)
+    assert "\x1b" not in str(refused.value)
+    assert len(str(refused.value)) < 100
+
+
+def test_a_schema_fault_names_a_misspelt_field_and_the_place_of_a_wrong_value() -> None:
+    vote = dict.fromkeys(Vote.__struct_fields__, 0) | {"kind": "finalise"}
+    for value, text in (({"signr": 1}, "unknown field `signr`"), (vote, "Invalid enum value - at `$.kind`")):
+        with pytest.raises(DecodeError) as refused:
+            convert(value, Vote)
+        assert text in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["x" * 5_000, "\x1b[2J\n", "x" * 900])
+def test_the_path_of_an_input_error_is_short_and_printable(key: str) -> None:
+    with pytest.raises(InputError) as refused:
+        read_product({"product_code": "P", "plans": {key: {"benefits": {key: 1}}}})
+    assert len(str(refused.value)) <= MAX_MESSAGE
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("kind", [{}, [], 1, None, "letter"])
+def test_an_opened_record_of_no_known_type_is_refused(kind: object) -> None:
+    with pytest.raises(CaseError) as refused:
+        read_record("ab" * 32, {"document": {}, "secret": "00", "record_type": kind})
+    assert refused.value.code == "DOCUMENT_FORM"
+
+
+def test_the_path_of_a_deep_place_is_short() -> None:
+    text = msgspec.json.encode("k" * 60).decode()
+    with pytest.raises(InputError) as refused:
+        decode_document("{" + f"{text}:{{" * 70 + "}" * 71)
+    assert len(str(refused.value)) <= MAX_MESSAGE
