@@ -24,6 +24,7 @@ from contracts.errors import TokenError
 from contracts.genesis import decode_genesis
 from contracts.tokens import MAX_TOKEN_BYTES, decode_consent
 from ledger.crypto.keys import read_secret_file, write_secret_file
+from ledger.encoding import schema_fault
 from ledger.types import Hex16, NetworkId, OrgId
 from node.wallet import (
     ConsentWallet,
@@ -235,7 +236,7 @@ def _as_draft(content: Any, path: Path) -> Draft:
     try:
         return msgspec.convert(content, Draft)
     except msgspec.ValidationError as error:
-        raise CliError("draft", f"{path}: {error}") from None
+        raise CliError("draft", f"{path}: {schema_fault(error)}") from None
 
 
 def _milliseconds(text: str) -> int:

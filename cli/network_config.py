@@ -15,7 +15,9 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cli.errors import CliError
+from contracts.errors import MAX_PATH, shorten
 from contracts.genesis import Limits, Parameters, Role
+from ledger.encoding import schema_fault
 
 MAX_NETWORK_BYTES = 1024 * 1024
 """A file written by people: 500 participants of 500 bytes are a quarter of it."""
@@ -95,7 +97,7 @@ def _struct_faults(value: dict[str, Any], name: str, kind: type[msgspec.Struct])
         try:
             msgspec.convert(item, known[key].type, strict=True)
         except msgspec.ValidationError as error:
-            yield f"{name}.{key}", str(error)
+            yield f"{name}.{key}", schema_fault(error)
 
 
 def _member_faults(config: NetworkConfig) -> list[Fault]:
@@ -118,5 +120,5 @@ def _member_faults(config: NetworkConfig) -> list[Fault]:
 
 
 def _faulty(path: Path, faults: list[Fault]) -> CliError:
-    listed = "; ".join(f"{key}: {text}" if key else text for key, text in faults)
+    listed = "; ".join(f"{shorten(key, MAX_PATH)}: {text}" if key else text for key, text in faults)
     return CliError("config", f"{path} has {len(faults)} fault{'s' * (len(faults) != 1)}: {listed}")

@@ -33,9 +33,11 @@ __all__ = [
     "ExecutedBlock",
     "Verifier",
     "build_block",
+    "check_roots",
     "compare_changes",
     "execute_block",
     "genesis_state",
+    "reexecute_block",
     "validator_set",
 ]
 
@@ -149,6 +151,15 @@ def execute_block(
     Raises InvalidBlock (`network`, `epoch`, `height`, `parent`, `time`, `validator_set`, a limit, `replay`,
     `root_mismatch`) or InvalidTransaction. Cheap checks come before signatures, signatures before execution.
     """
+    executed = reexecute_block(parent, block, verify, decode)
+    check_roots(block.header, executed.block.header)
+    return executed
+
+
+def reexecute_block(
+    parent: ChainState, block: Block, verify: Verifier, decode: Decoder = decode_transaction
+) -> ExecutedBlock:
+    """`execute_block` but for the comparison of roots: what this node makes of the block (rule A7)."""
     header = block.header
     _check_header(parent, header)
     run = _begin(parent, header.time_ms)
@@ -174,9 +185,7 @@ def execute_block(
         run.apply(prepared)
         if run.writes > limits.block_writes:
             raise InvalidBlock("block_writes", f"more than {limits.block_writes} keys written")
-    executed = _finish(parent, run, taken)
-    _check_roots(header, executed.block.header)
-    return executed
+    return _finish(parent, run, taken)
 
 
 def compare_changes(ours: dict[str, Versioned], theirs: dict[str, Versioned]) -> str | None:
@@ -271,7 +280,8 @@ def _finish(parent: ChainState, run: BlockRun, taken: set[str]) -> ExecutedBlock
     )
 
 
-def _check_roots(stated: Header, known: Header) -> None:
+def check_roots(stated: Header, known: Header) -> None:
+    """Raises InvalidBlock `root_mismatch`, naming the first root that differs."""
     for name in ROOTS:
         if getattr(stated, name) != getattr(known, name):
             detail = f"{name}: the header says {getattr(stated, name)}, execution gives {getattr(known, name)}"

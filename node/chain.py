@@ -115,6 +115,14 @@ class Chain:
         row = self.store.spine_of(digest)
         return None if row is None else self.store.block(row.height)
 
+    def changes_of(self, digest: bytes) -> Mapping[str, Versioned] | None:
+        """What a block that is executed here or final wrote into state."""
+        overlay = self._overlays.get(digest)
+        if overlay is not None:
+            return overlay.executed.changes
+        row = self.store.spine_of(digest)
+        return None if row is None else self.store.changes(row.height)
+
     def add(self, executed: ExecutedBlock) -> None:
         """Keep an executed block; its parent is the last final block or one added before."""
         if executed.header_hash in self._overlays:

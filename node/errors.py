@@ -10,6 +10,8 @@
 `detail` never contains personal or medical data.
 """
 
+from contracts.errors import MAX_PATH, shorten
+
 
 class NodeError(Exception):
     """Base of the package. `code` is stable and documented; `detail` is for people."""
@@ -24,7 +26,7 @@ class ConfigError(NodeError):
     """The configuration cannot be used. `faults` holds (key path, what is wrong) of every fault."""
 
     def __init__(self, code: str, faults: list[tuple[str, str]]) -> None:
-        super().__init__(code, "; ".join(f"{path}: {text}" for path, text in faults))
+        super().__init__(code, "; ".join(f"{shorten(path, MAX_PATH)}: {text}" for path, text in faults))
         self.faults = tuple(faults)
 
 

@@ -211,11 +211,12 @@ class Node:
             "voting": not_voting is None,
             "not_voting": not_voting,
             "halted": None if halted is None else halted.code,
+            "disagreement": self.driver.disagreements.report,
             "halted_detail": None if halted is None else halted.detail,
             "advice": None if not_voting in (None, "observer") else advice_for(not_voting),
             "clock_skew_ms": self.neighbours.skew_ms(),
-            "evidence_kept": len(self.driver.reports.evidence),
             "standings": self._standings(),
+            "evidence_kept": len(self.driver.reports.evidence),
         }
 
     def figures(self) -> dict[str, Any]:
@@ -240,6 +241,7 @@ class Node:
             "halted": driver.halted is not None,
             "keys": driver.not_voting == "keys_not_in_set",
             "disk_full": driver.waiting == "no_space",
+            "store": driver.damage is not None,
             "disk": driver.waiting not in (None, "no_space"),
             "syncing": driver.is_syncing,
             "peers": len(linked) < needed,

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ledger.crypto.keys import read_secret_file, write_secret_file
+from ledger.encoding import schema_fault
 from ledger.errors import KeyFileError
 from ledger.types import Hex32, Name
 from node.errors import ConfigError
@@ -120,7 +121,7 @@ def load_tokens(path: Path) -> tuple[TokenRecord, ...]:
             raise msgspec.ValidationError(f"{len(data)} bytes, at most {MAX_FILE_BYTES}")
         return msgspec.json.decode(data, type=_TokenFile).tokens
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError("token", [(str(path), f"no token file: {error}")]) from None
+        raise ConfigError("token", [(str(path), f"no token file: {schema_fault(error)}")]) from None
 
 
 def read_token_file(path: Path) -> str:

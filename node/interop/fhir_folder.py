@@ -276,7 +276,7 @@ def _group(resources: dict[str, dict[str, Any]], keys: Any) -> dict[str, list[di
 
 
 def _claim_encounters(claim: dict[str, Any]) -> list[str]:
-    if claim.get("use", "claim") != "claim" or claim.get("status") in DEAD_CLAIM_STATUSES:
+    if claim.get("use", "claim") != "claim" or _text(claim.get("status")) in DEAD_CLAIM_STATUSES:
         return []
     found = {
         _reference(reference) for item in _objects(claim.get("item")) for reference in _objects(item.get("encounter"))

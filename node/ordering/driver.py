@@ -8,9 +8,8 @@ leaves the node readable and never voting.
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from consensus.effects import (
     AwaitTransactions,
@@ -50,17 +49,15 @@ from ledger.errors import StoreError
 from node.errors import Halted
 from node.ordering.catchup import CatchUp, Outcomes
 from node.ordering.committer import Committer
+from node.ordering.disagreement import Disagreements
 from node.ordering.epochs import closing_certificate
-from node.ordering.guardfile import GUARD
 from node.ordering.inbox import Inbox
-from node.ordering.journalfile import JOURNAL, WAITS, JournalFailed, JournalFile
+from node.ordering.journalfile import JournalFile
 from node.ordering.reports import Reports
 from node.ordering.stopping import FOLLOW_AFTER, advice_for, is_about_key, may_follow
+from node.ordering.votedisk import VoteDisk
 from node.ordering.wiring import Counters, Wiring
 from node.peers.frames import Lane
-
-SPACE_RETRY_S = 5.0
-"""How often a full disk is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +74,12 @@ class Driver:
         self.counters = Counters()
         self.reports = Reports(wiring.folder, wiring.log, wiring.links.blame)
         self.inbox = Inbox()
-        self.journal: JournalFile | None = None
         self.halted: Halted | None = None
-        self.waiting: str | None = None
-        """The code of a disk that takes nothing now; nothing is voted meanwhile."""
+        self.damage: str | None = None  # what of the store could not be read back when a peer asked for it
         self.view = 0
-        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._disk = VoteDisk(wiring, self.counters)
         self._working = False
         self._config = wiring.epochs.config()
-        self._key = wiring.epochs.vote_key_id
         self._core = Epochs(self._config)
         self._timer: asyncio.TimerHandle | None = None
         self._build_timer: asyncio.TimerHandle | None = None
@@ -93,6 +87,8 @@ class Driver:
         self._last_block_ms = wiring.clock.monotonic_ms()
         self._committer = Committer(self._commit)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.disagreements = Disagreements(wiring.chain, wiring.links, wiring.folder, wiring.log)
+        wiring.workshop.on_mismatch = self.disagreements.note
         outcomes = Outcomes(self.inbox.put, self._stop_voting, self._fail)
         self.catch_up = CatchUp(wiring, self._commit, self.reports.blame, outcomes)
         self.sync = self.catch_up.sync
@@ -105,10 +101,8 @@ class Driver:
         await self._step(self._start_input(records, guard))
 
     def _open_journal(self) -> tuple[tuple[Record, ...], Position | None]:
-        key = self._key = self._w.epochs.vote_key_id
-        self.journal = JournalFile(self._w.folder / f"{JOURNAL}-{key}", self._w.keys_folder / f"{GUARD}-{key}")
         try:
-            recovered = self.journal.open()
+            recovered = self._disk.open()
         except JournalDamaged as error:
             self._stop_voting(error.code if is_about_key(error.code) else f"journal_{error.code}", error.detail)
             return (), None
@@ -155,10 +149,9 @@ class Driver:
         for handle in (self._timer, self._build_timer):
             if handle is not None:
                 handle.cancel()
+        await self.disagreements.stop()
         await self.catch_up.stop()
-        self._disk.shutdown(wait=True)  # a record on its way to the disk still needs the open file
-        if self.journal is not None:
-            self.journal.close()
+        self._disk.stop()
 
     @property
     def is_busy(self) -> bool:
@@ -174,6 +167,16 @@ class Driver:
     def is_voting(self) -> bool:
         """Whether this node is a validator that has not been stopped."""
         return self._config.me is not None and self.halted is None
+
+    @property
+    def journal(self) -> JournalFile | None:
+        """The open journal, None for a node that does not vote."""
+        return self._disk.journal
+
+    @property
+    def waiting(self) -> str | None:
+        """The code of a disk that takes nothing now; nothing new is voted meanwhile."""
+        return self._disk.waiting
 
     @property
     def not_voting(self) -> str | None:
@@ -204,8 +207,7 @@ class Driver:
         started = time.perf_counter()
         core = self._core
         effects = core.step(event)
-        self.counters.inputs += 1
-        self.counters.step_s += time.perf_counter() - started
+        self.counters.step_done(time.perf_counter() - started)
         for effect in effects:
             await self._perform(effect)
             if self._core is not core:  # it was stopped: nothing more of what it wanted is done
@@ -214,9 +216,10 @@ class Driver:
     async def _perform(self, effect: Effect) -> None:  # noqa: C901 - one case an effect, none with a rule of its own
         match effect:
             case Persist(records, guard):
-                await self._persist(records, guard)
+                await self._disk.persist(records, guard)
             case Rewrite(records):
-                await self._rewrite(records)
+                await self._committer.drained()  # what is left out must be in the store by now
+                await self._disk.rewrite(records)
             case Send(None, data):
                 self._w.links.broadcast(Lane.CONSENSUS, data)
             case Send(str(to), data):
@@ -250,44 +253,6 @@ class Driver:
             case Halt(code, detail, certificates):
                 await self._halt(code, detail, certificates)
 
-    async def _persist(self, records: tuple[Record, ...], guard: Position | None) -> None:
-        journal = self.journal
-        if journal is not None:
-            started = time.perf_counter()
-            await self._with_space(lambda: self._append(journal, records, guard))
-            self.counters.persist_s += time.perf_counter() - started
-
-    async def _append(self, journal: JournalFile, records: tuple[Record, ...], guard: Position | None) -> None:
-        """In a thread when the disk is slow; on a fast one the hand-over would cost more than the wait."""
-        if journal.is_slow:
-            await asyncio.get_running_loop().run_in_executor(self._disk, journal.append, records, guard)
-        else:
-            journal.append(records, guard)
-
-    async def _rewrite(self, records: tuple[Record, ...]) -> None:
-        journal = self.journal
-        if journal is not None:
-            await self._committer.drained()  # what is left out must be in the store by now
-            await self._with_space(lambda: journal.rewrite(records))
-
-    async def _with_space(self, write: Any) -> None:
-        """Repeat while the disk is full: nothing later happens, so nothing is voted. Other errors end the node."""
-        while True:
-            try:
-                result = write()
-                if asyncio.iscoroutine(result):
-                    await result
-            except (JournalFailed, StoreError) as error:
-                if error.code not in WAITS:
-                    raise
-                if self.waiting != error.code:
-                    self._w.log.error("disk_waits", code=error.code, detail=error.detail, do=advice_for(error.code))
-                self.waiting = error.code
-                await asyncio.sleep(SPACE_RETRY_S)
-                continue
-            self.waiting = None
-            return
-
     # --- blocks -----------------------------------------------------------------------------------------------
 
     def _plan_build(self, build: _Build) -> None:
@@ -301,18 +266,20 @@ class Driver:
 
     def _build(self, build: _Build) -> None:
         started = time.perf_counter()
-        executed = self._w.workshop.build(build.parent.digest)
-        self.counters.built += 1
-        self.counters.build_s += time.perf_counter() - started
+        try:
+            executed = self._w.workshop.build(build.parent.digest)
+        except Exception as error:  # a defect that only this node has costs it its turn, not its place
+            self._w.log.error("build_failed", view=build.view, error=type(error).__name__)
+            executed = None
+        self.counters.build_done(time.perf_counter() - started)
         if executed is None:
             self._w.log.warning("build_without_parent", view=build.view)
             self.inbox.put(BuildFailed(self._now(), build.view))
             return
         self._last_block_ms = self._now()
-        self.inbox.put_first(self._built(build, executed.header_hash, executed.encoded))
-
-    def _built(self, build: _Build, digest: bytes, encoded: bytes) -> Built:
-        return Built(self._now(), build.view, digest, encoded, self._w.chain.closes_epoch(digest))
+        digest = executed.header_hash
+        closes = self._w.chain.closes_epoch(digest)
+        self.inbox.put_first(Built(self._now(), build.view, digest, executed.encoded, closes))
 
     def _judge(self, request: RequestVerify) -> None:
         started = time.perf_counter()
@@ -340,20 +307,30 @@ class Driver:
 
     async def _commit(self, blocks: list[tuple[int, bytes]], certificate: bytes) -> None:
         started = time.perf_counter()
-        await self._with_space(lambda: self._w.chain.commit(blocks, certificate))
+        await self._disk.patiently("store", lambda: self._w.chain.commit(blocks, certificate))
         self.counters.committed += len(blocks)
         self.counters.commit_s += time.perf_counter() - started
         self.transactions_known()
 
     def _serve(self, to: str, digest: bytes) -> None:
-        payload = self._w.chain.encoded(digest)
+        payload = self._read_back(lambda: self._w.chain.encoded(digest))
         if payload is not None:
             self._w.links.send(to, Lane.CONSENSUS, encode_payload(digest, payload))
 
     def _serve_closing(self, to: str, epoch: int) -> None:
-        certificate = closing_certificate(self._w.chain, epoch)
+        certificate = self._read_back(lambda: closing_certificate(self._w.chain, epoch))
         if certificate is not None:
             self._w.links.send(to, Lane.CONSENSUS, encode_message(Certified(decode_certificate(certificate))))
+
+    def _read_back(self, read: Callable[[], bytes | None]) -> bytes | None:
+        """What is damaged is not served, and no reason to end the node at a peer's question."""
+        try:
+            return read()
+        except StoreError as error:
+            if self.damage is None:
+                self._w.log.error("store_damaged", code=error.code, detail=error.detail, do=advice_for("store_damaged"))
+            self.damage = error.detail
+            return None
 
     async def _begin_epoch(self) -> None:
         """R12: the boundary is delivered; when it is durable, state says who votes from here on."""
@@ -377,12 +354,10 @@ class Driver:
 
     def _forget_old_key(self) -> None:
         """A lost seat needs no journal. With another key in the seat the past of the old one binds nobody."""
-        changed = self._key != self._w.epochs.vote_key_id
-        if (changed or self._config.me is None) and self.journal is not None:
-            self.journal.close()
-            self.journal = None
+        changed = self._disk.key != self._w.epochs.vote_key_id
+        if changed or self._config.me is None:
+            self._disk.close()
         if changed and self.halted is not None and may_follow(self.halted.code):
-            self._w.log.info("votes_with_new_key", earlier=self.halted.code, epoch=self._config.epoch)
             self.halted = None
 
     # --- trouble ----------------------------------------------------------------------------------------------
@@ -396,20 +371,14 @@ class Driver:
         """No vote from here on. After a fault of this node's own past it follows as an observer."""
         self.reports.keep_halt(code, f"{detail}. What to do: {advice_for(code)}", certificates)
         self.halted = Halted(code, detail)
-        if self.journal is not None:
-            if is_about_key(code):
-                self._refuse_key(self.journal, code, detail)
-            self.journal.close()
-            self.journal = None
+        if code == "disagreement":
+            self.disagreements.begin(detail)
+        if is_about_key(code):
+            self._disk.refuse(code, detail)
+        self._disk.close()
         if may_follow(code):
             self._config = replace(self._config, me=None, signer=None)
             self._core = Epochs(self._config)
-
-    def _refuse_key(self, journal: JournalFile, code: str, detail: str) -> None:
-        try:
-            journal.refuse(code, detail)
-        except JournalFailed as error:  # this process does not vote anyway; the next start finds the same again
-            self._w.log.error("key_not_marked", code=error.code, detail=error.detail)
 
     def _fail(self, error: Exception) -> None:
         if not self._failed.done():

@@ -1,4 +1,4 @@
-"""What the driver is connected to, and the figures it keeps. No behaviour."""
+"""What the driver is connected to, and the figures it keeps. No behaviour but counting."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,16 @@ class Counters:
     committed: int = 0
     commit_s: float = 0.0
     persist_s: float = 0.0
+
+    def step_done(self, took_s: float) -> None:
+        """One input of the core."""
+        self.inputs += 1
+        self.step_s += took_s
+
+    def build_done(self, took_s: float) -> None:
+        """One block built, or tried."""
+        self.built += 1
+        self.build_s += took_s
 
 
 @dataclass(frozen=True, slots=True)

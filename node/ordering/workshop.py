@@ -7,13 +7,14 @@ against this node's clock decides about voting alone, never about a block that a
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 
 from consensus.types import Verdict
 from contracts.errors import ContractError
-from contracts.execution import ChainState, ExecutedBlock, build_block, execute_block
-from ledger.blocks import Block, decode_block, header_hash
+from contracts.execution import ChainState, ExecutedBlock, build_block, check_roots, reexecute_block
+from ledger.blocks import Block, Header, decode_block, header_hash
 from ledger.errors import LedgerError, StoreError
 from node.chain import Chain
 from node.clock import Clock
@@ -78,6 +79,8 @@ class Workshop:
         self._clock = clock
         self._max_transactions = max_transactions
         self._per_transaction_s = 0.0
+        self.on_mismatch: Callable[[Header, ExecutedBlock, ChainState], None] | None = None
+        """Told of a block that gave other roots here than its header says."""
 
     @property
     def pending(self) -> int:
@@ -121,15 +124,20 @@ class Workshop:
             raise
         except (LedgerError, ContractError) as error:
             return Judgement(Verdict.INVALID, detail=f"{error.code}: {error.detail}")
+        except Exception as error:  # a defect here must not end the node: the others may compute it (A7)
+            return Judgement(Verdict.INVALID, detail=f"execution_failed: {type(error).__name__} in {_place(error)}")
         return Judgement(Verdict.VALID)
 
     def execute(self, state: ChainState, block: Block) -> ExecutedBlock:
         """Execute with this node's memory of checked signatures. Raises InvalidBlock, InvalidTransaction."""
         started = time.perf_counter()
-        executed = execute_block(
+        executed = reexecute_block(
             state, block, lambda item: self._signatures.verify_in_block(item, state.read), self._signatures.decode
         )
         self._learn(started, len(executed.transactions))
+        if executed.header_hash != header_hash(block.header) and self.on_mismatch is not None:
+            self.on_mismatch(block.header, executed, state)
+        check_roots(block.header, executed.block.header)
         return executed
 
     def _affordable(self) -> int:
@@ -147,3 +155,11 @@ class Workshop:
         """Whether a pending transaction is not in the ancestry of `parent`."""
         state = self._chain.state_after(parent)
         return state is not None and any(not state.is_recent(item.tx_id) for item in self._mempool)
+
+
+def _place(error: Exception) -> str:
+    """Module and line where it was raised; never its text, which may hold a value."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "?" if trace is None else f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"

@@ -14,9 +14,13 @@ from typing import Any
 import msgspec
 
 from contracts import bodies
+from contracts.execution import ChainState
+from contracts.genesis import genesis_hash
 from contracts.machine.bundle import encode_bundle
+from contracts.membership import validator_set
 from contracts.tokens import ACKNOWLEDGEMENT_TYPE, CONSENT_TYPE, REVOCATION_TYPE
 from ledger.blocks import encode_block
+from ledger.certificates import ValidatorSet
 from ledger.crypto import ed25519
 from ledger.crypto.envelopes import Envelope, encode_envelope, seal
 from ledger.crypto.hashing import tagged_hash
@@ -24,6 +28,7 @@ from ledger.crypto.wrapping import MLKEM768_X25519, X25519, wrap_public_key
 from ledger.encoding import encode
 from node.audit.build import Material, build_dossier
 from node.audit.dossier import encode_dossier
+from node.audit.verify import read_trust
 from node.machine.programs import standard_examples, standard_program
 from tests.fuzz.mutations import Sample, around, document
 from tests.support.ledger_source import MemorySource
@@ -95,6 +100,17 @@ def block_samples() -> list[Sample]:
 @cache
 def dossier() -> bytes:
     return encode_dossier(build_dossier(MemorySource(story().network), story().claim_id, Material()))
+
+
+@cache
+def trust() -> ChainState:
+    return read_trust(story().network.genesis_bytes)
+
+
+def range_trust() -> tuple[bytes, ValidatorSet, bytes]:
+    """What a range of blocks above the genesis is checked against: parent, validators, chain."""
+    chain = genesis_hash(story().network.genesis_bytes)
+    return chain, validator_set(story().network.genesis), chain
 
 
 def token_sample(token: str, seed: bytes) -> list[Sample]:

@@ -1,6 +1,7 @@
 """What the fuzz suite has found, each with the input that showed it."""
 
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,6 +19,9 @@ from ledger.errors import DecodeError, StoreError
 from ledger.parts import join_parts
 from ledger.storetables import decode_changes
 from node.agents.programs import read_bundle
+from node.config import decode_config
+from node.errors import ConfigError
+from node.interop.fhir_folder import read_folder
 from tests.fuzz import samples
 from tests.fuzz.checking import MAX_MESSAGE
 
@@ -80,6 +84,20 @@ def test_an_opened_record_of_no_known_type_is_refused(kind: object) -> None:
     with pytest.raises(CaseError) as refused:
         read_record("ab" * 32, {"document": {}, "secret": "00", "record_type": kind})
     assert refused.value.code == "DOCUMENT_FORM"
+
+
+@pytest.mark.parametrize("status", [["active"], {}, 1, None])
+def test_a_claim_whose_status_is_no_text_is_read_like_one_without(status: object, tmp_path: Path) -> None:
+    stay = {"resourceType": "Encounter", "id": "e1", "class": {"code": "IMP"}}
+    bill = {"resourceType": "Claim", "id": "c1", "status": status, "item": []}
+    (tmp_path / "export.ndjson").write_text(f"{json.dumps(stay)}\n{json.dumps(bill)}\n", encoding="utf-8")
+    assert len(read_folder(tmp_path).stays) == 1
+
+
+def test_a_faulty_configuration_is_named_in_printable_words() -> None:
+    with pytest.raises(ConfigError) as refused:
+        decode_config(b'participant = "tpa"\n"\\u001b[2J" = 1\n')
+    assert str(refused.value).isprintable()
 
 
 def test_the_path_of_a_deep_place_is_short() -> None:

@@ -261,6 +261,19 @@ def test_a_removed_member_that_missed_its_removal_learns_of_it() -> None:
     cluster.finish()
 
 
+def test_the_only_voter_of_the_next_epoch_missed_its_election() -> None:
+    """O1: it was down when the old set chose it; nobody else votes any more, so nobody speaks: its host has to ask."""
+    cluster = Cluster(4, spares=1).start(["v00", "v01", "v02", "v03"])
+    cluster.finish(nodes=cluster.nodes[:4])
+    tx = cluster.submit_change(seats(4))
+    cluster.run_until(lambda: cluster.is_final(tx, cluster.nodes[:4]), 30_000)
+    cluster.run(60_000)
+    cluster.nodes[4].start()
+    cluster.finish()
+    assert epochs(cluster) == {2}
+    check_sets(cluster)
+
+
 def test_words_of_other_epochs_change_nothing() -> None:
     """B14: every vote and certificate of epoch 1, said again in epoch 2; those that one liar said, moved to epoch 2."""
     cluster = Cluster(4).start()

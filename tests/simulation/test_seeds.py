@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.support.simulator_nightly import play_samples
+from tests.support.simulator_nightly import TWIN_TURNS, explore_branch, play_samples
 from tests.support.simulator_seeds import run_seed
 from tests.support.simulator_twins import Tally, exchanged, explore, first_world, freeze, groupings, thaw
 
@@ -81,6 +81,15 @@ def test_twins_under_every_cut_of_one_view(turn: int) -> None:
     for first in groupings():
         explore(1, turn, first, tally)
     assert tally.scenarios == 52
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("turn", TWIN_TURNS)
+def test_twins_under_every_cut_of_two_views(turn: int, part: int) -> None:
+    """B21: all 2,704 ways to cut five instances apart in the first two views, for each turn of the twins to lead."""
+    for first in list(groupings())[part::4]:
+        assert not explore_branch((2, turn, first)).failures
 
 
 @pytest.mark.parametrize("cut_views", [3, 4, 5])

@@ -20,6 +20,8 @@ from tests.support.simulator_node import Node
 
 MAX_EVENTS = 2_000_000
 """A run that needs more has a loop without progress of time."""
+QUESTION_MS = 10
+"""How long a question of a host takes; its answer goes through the network's faults like every message."""
 CHAIN = tagged_hash("genesis", b"simulated")
 
 
@@ -28,15 +30,21 @@ class Cluster:
     the checks."""
 
     def __init__(
-        self, n: int = 4, seed: int = 1, timing: Timing | None = None, real: bool = False, spares: int = 0
+        self,
+        n: int = 4,
+        seed: int = 1,
+        timing: Timing | None = None,
+        real: bool = False,
+        spares: int = 0,
+        chain: bytes = CHAIN,
     ) -> None:
-        self.seed, self.now, self.root = seed, 0, CHAIN
+        self.seed, self.now, self.root = seed, 0, chain
         self.chance = random.Random(seed)
         self.network = Network(self.chance)
         self.timing = timing or Timing()
         self.scheme: Scheme = SIGNATURES if real else FakeScheme()
         self.membership = Membership(real)
-        self.first = self.membership.first(n, CHAIN)
+        self.first = self.membership.first(n, chain)
         self.validators, self.seats = self.first.validators, self.first.seats
         """Those of the first epoch."""
         self.tolerated = self.first.faulty
@@ -60,7 +68,7 @@ class Cluster:
             for block in node.disk.blocks:
                 epoch = self.membership.following(epoch, block.ref.digest, block.payload)
         return Config(
-            chain=CHAIN,
+            chain=self.root,
             validators=epoch.validators,
             me=epoch.validators.index_of(node.name),
             root=epoch.root,
@@ -129,6 +137,13 @@ class Cluster:
         if (sender, name) in self.network.cuts:
             return
         self.by_name[name].hear(sender, data)
+
+    def ask_neighbours(self, node: Node) -> None:
+        """A host asks all others how far they are."""
+        height = len(node.disk.blocks)
+        for other in self.nodes:
+            if other is not node and (node.name, other.name) not in self.network.cuts:
+                self.after(QUESTION_MS, lambda other=other: other.tell_height(node.name, height))  # type: ignore[misc]
 
     def submit(self, nodes: Iterable[Node] | None = None) -> bytes:
         """A new transaction reaches every live node (or those given) within a few milliseconds."""

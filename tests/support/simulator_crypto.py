@@ -14,6 +14,7 @@ from ledger.crypto import bls, ed25519
 from ledger.errors import SignatureError
 
 
+@lru_cache(maxsize=50_000)
 def _expand(key: bytes, message: bytes, size: int) -> bytes:
     return hashlib.shake_128(key + message).digest(size)
 

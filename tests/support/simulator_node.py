@@ -40,7 +40,7 @@ from ledger.crypto.hashing import tagged_hash
 from tests.support.simulator_app import MAX_PAYLOAD, WALL_START_MS, Payloads, digest_of, execute, parent_of
 from tests.support.simulator_application import Application
 from tests.support.simulator_disk import Disk, NoSpace, SyncFailed
-from tests.support.simulator_sync import Range, read_range, sync
+from tests.support.simulator_sync import Range, look_around, read_range, sync
 
 if TYPE_CHECKING:
     from tests.support.simulator import Cluster
@@ -136,6 +136,7 @@ class Node:
         self.epochs = Epochs(self.config)
         guard = self.disk.load_guard()
         self._begin(*((), None) if self.is_observer else (records, guard))
+        look_around(self)
 
     def _read_config(self) -> Config:
         """The set in force and the own place in it, from the own store."""
@@ -307,6 +308,11 @@ class Node:
 
     def hear(self, sender: str, data: bytes) -> None:
         self.give(Message(self.now, sender, data))
+
+    def tell_height(self, asker: str, height: int) -> None:
+        """A neighbour has so many blocks: with more of them, send the proof of the last."""
+        if self.alive and not self.stalled and len(self.disk.blocks) > height:
+            self._say(asker, encode_message(Certified(self.disk.certificates[-1])))
 
     # --- epochs -----------------------------------------------------------------------------------------------------
 

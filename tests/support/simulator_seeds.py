@@ -49,7 +49,7 @@ class Story:
 
 def run_seed(seed: int, real: bool = False) -> Story:
     """A storm and its end. Raises AssertionError, naming the seed, when anything that must hold does not."""
-    with _fast_decoding():
+    with fast_decoding():
         try:
             return _run(seed, real)
         except Exception as error:
@@ -146,7 +146,7 @@ def _checkpoints(size: int) -> Iterator[None]:
 
 
 @contextmanager
-def _fast_decoding() -> Iterator[None]:
+def fast_decoding() -> Iterator[None]:
     """The same bytes go to n receivers, and decoding is pure: remember what they mean."""
     plain = consensus.receiving.decode_message
     remembered = lru_cache(maxsize=20_000)(plain)

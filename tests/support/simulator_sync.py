@@ -1,4 +1,5 @@
-"""Block sync of simulated hosts: a range of final blocks from one peer, believed only when it proves itself.
+"""How simulated hosts catch up: neighbours tell how far they are, and one of them gives a range of final blocks,
+believed only when it proves itself.
 
 Must always hold: nothing of a range is executed before a finalization of its last block verifies under the set of the
 epoch and every block links to the next; the first bad item ends it and another peer is asked. A range never reaches
@@ -25,6 +26,9 @@ ASK_MS = 50
 """A question and its answer take this long."""
 PAUSE_MS = 500
 """Between two rounds in which nobody had anything to give."""
+
+LOOK_MS = 5_000
+"""An observer's host asks its neighbours so often how far they are: nobody owes an observer a repetition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,20 @@ def sync(node: "Node", target: Certificate) -> None:
 
     peers.extend(cluster.chance.sample(cluster.nodes, len(cluster.nodes)))
     cluster.after(ASK_MS, attempt)
+
+
+def look_around(node: "Node") -> None:
+    """Ask the neighbours every LOOK_MS, in this life, while the node has no vote that others would answer."""
+    life = node.life
+
+    def ask() -> None:
+        if node.life != life or not node.alive:
+            return
+        if node.is_observer:
+            node.cluster.ask_neighbours(node)
+        node.cluster.after(LOOK_MS, ask)
+
+    node.cluster.after(LOOK_MS, ask)
 
 
 def _apply(node: "Node", offered: Range, target: Certificate) -> bool:

@@ -275,7 +275,10 @@ def exchanged(groups: Groups) -> Groups:
 def explore(cut_views: int, turn: int, first: Groups, tally: Tally) -> None:
     """Play every assignment of groups to the first `cut_views` views that begins with `first`.
 
-    As long as the cuts treat the twins alike, of a cut and its exchange only one is played.
+    Fewer cut views need no runs of their own: the cut with one group for all is no cut. As long as the cuts treat the
+    twins alike, of a cut and its exchange only one is played: the twins have one key, one name and the same code, so
+    exchanging them in every later cut exchanges what they do and nothing else. Nothing else is left out: leaders make
+    the honest ones unlike, so their places cannot be exchanged.
     """
     everything = list(groupings())
 

@@ -210,7 +210,7 @@ def test_an_older_copy_of_the_folder_is_not_voted_with(tmp_path: Path) -> None:
 
 def test_a_full_disk_stops_the_votes_and_space_resumes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P7: nothing is said that was not written."""
-    monkeypatch.setattr("node.ordering.driver.SPACE_RETRY_S", 0.02)
+    monkeypatch.setattr("node.ordering.votedisk.SPACE_RETRY_S", 0.02)
     full = False
     real_write = os.write
 
