@@ -1,29 +1,30 @@
 """Where final blocks are kept: SQLite (WAL, synchronous FULL) or PostgreSQL behind SQLAlchemy Core.
 
-Knows tables and bytes; must not know what a block, receipt or state value means. Must always hold: blocks are
-appended one height after the other and never changed; what one certificate makes final (mostly one block) is one
-database transaction, so block, receipts, entries, state and index are there together or not at all, and the last
-stored block always has its own certificate; whatever is read back is checked against a digest that
-binds it to its place, and damage raises StoreError instead of being served.
+Knows tables and bytes (those of the state map are in mapstore); must not know what a block, receipt or state value
+means. Must always hold: blocks are appended one height after the other and never changed; what one certificate makes
+final (mostly one block) is one database transaction, so block, receipts, entries, state, pages and index are there
+together or not at all, and the last stored block always has its own certificate; whatever is read back is checked
+against a digest that binds it to its place, and damage raises StoreError instead of being served.
 
 A block is one row of bytes plus one row of small facts (`spine`); state is folded, one row a key. The same
 writer does both. `transactions` is a narrow index: an answer from it is confirmed by the receipts it points at.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Connection, bindparam, func, select
 
+from ledger.database import Bulk, PointRead, open_engine, translated
 from ledger.errors import StoreError
+from ledger.mapstore import MapStore
 from ledger.parts import join_parts
 from ledger.state import Versioned
 from ledger.storetables import (
     SCHEMA_VERSION,
     FinalBlockRecord,
+    MapRecord,
     SpineRow,
     bodies,
     decode_changes,
@@ -38,10 +39,6 @@ from ledger.storetables import (
     upsert_state,
 )
 
-BUSY_TIMEOUT_MS = 10_000
-"""How long a reader waits for the writer's checkpoint before it gives up."""
-CHECKPOINT_PAGES = 4_000
-"""Pages (16 MB) gathered before they move into the main file: random state keys then share page writes."""
 CHECK_BYTES = 8
 """A truncated SHA-256 tells damage apart from data; it is no defence against an owner who rewrites his own disk."""
 MAX_RANGE = 1_000
@@ -55,8 +52,8 @@ class Store:
 
     def __init__(self, url: str, chain: bytes) -> None:
         """Open or create. Raises StoreError `schema`, `other_network`, `damaged` or `database`."""
-        self._engine = _open_engine(url)
-        with _translated():
+        self._engine = open_engine(url)
+        with translated():
             metadata.create_all(self._engine)
             with self._engine.begin() as connection:
                 _check_network(connection, chain)
@@ -65,8 +62,10 @@ class Store:
         self._height = row or 0
         if count != self._height:
             raise StoreError("damaged", f"{count} blocks are stored up to height {self._height}")
-        self._index_transactions = _Bulk(self._engine, transactions.insert(), tuple(transactions.c.keys()))
-        self._fold_state = _Bulk(self._engine, upsert_state(self._engine.dialect.name), tuple(state.c.keys()))
+        self._index_transactions = Bulk(self._engine, transactions.insert(), tuple(transactions.c.keys()))
+        self._read_state = PointRead(self._engine, select(state).where(state.c.key == bindparam("of")), ("of",))
+        self.map = MapStore(self._engine)
+        self._fold_state = Bulk(self._engine, upsert_state(self._engine.dialect.name), tuple(state.c.keys()))
 
     @property
     def height(self) -> int:
@@ -75,17 +74,19 @@ class Store:
 
     def close(self) -> None:
         """Release every connection."""
+        self._read_state.close()
+        self.map.close()
         self._engine.dispose()
 
-    def append(self, *records: FinalBlockRecord) -> None:
+    def append(self, *records: FinalBlockRecord, state_map: MapRecord | None = None) -> None:
         """Make final blocks durable, in ascending order, in one transaction: the last one carries its certificate.
 
         Raises StoreError `height` (not the next one), `certificate` (the last one has none, so a restart could
         not prove it), `no_space`, `read_only`, `no_descriptors` (nothing was written; try again later) or `database`.
         """
-        self.prepare(*records).commit()
+        self.prepare(*records, state_map=state_map).commit()
 
-    def prepare(self, *records: FinalBlockRecord) -> "PreparedAppend":
+    def prepare(self, *records: FinalBlockRecord, state_map: MapRecord | None = None) -> "PreparedAppend":
         """The first half of `append`: everything but the commit, which is the part that waits for the disk.
 
         Its result is committed (in any thread) before anything else is appended, or dropped. Raises as `append`.
@@ -95,11 +96,13 @@ class Store:
                 raise StoreError("height", f"height {record.height} after {self._height + offset - 1}")
         if not records or records[-1].certificate is None:
             raise StoreError("certificate", "the last block of a batch brings the certificate that makes it final")
-        with _translated():
+        with translated():
             connection = self._engine.connect()
             try:
                 for record in records:
                     self._append_one(connection, record)
+                if state_map is not None:
+                    self.map.write(connection, state_map)
             except BaseException:
                 connection.close()  # rolls back
                 raise
@@ -122,7 +125,7 @@ class Store:
 
     def spine_of(self, header_hash: bytes) -> SpineRow | None:
         """Small facts of the block with this header hash, None if it is not stored."""
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             row = connection.execute(select(spine).where(spine.c.header_hash == header_hash)).first()
         return None if row is None else _open_spine(row)
 
@@ -130,7 +133,7 @@ class Store:
         """Small facts of every block from `from_height` down to 1, newest first, read in bounded pieces."""
         while from_height > 0:
             query = select(spine).where(spine.c.height <= from_height).order_by(spine.c.height.desc()).limit(MAX_RANGE)
-            with _translated(), self._engine.connect() as connection:
+            with translated(), self._engine.connect() as connection:
                 rows = connection.execute(query).all()
             yield from (_open_spine(row) for row in rows)
             from_height -= MAX_RANGE
@@ -164,7 +167,7 @@ class Store:
     def height_of_entry(self, index: int) -> int:
         """The block that added log entry `index` (0-based). Raises StoreError `unknown_entry`."""
         query = select(func.max(spine.c.height)).where(spine.c.first_leaf <= index)
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             height = connection.execute(query).scalar()
         if index < 0 or height is None:
             raise StoreError("unknown_entry", f"no log entry {index}")
@@ -190,7 +193,7 @@ class Store:
             .order_by(spine.c.height)
             .limit(1)
         )
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             row = connection.execute(query).first()
         if row is None:
             return None
@@ -201,31 +204,30 @@ class Store:
         """(height, position in the block), None if it is not in a final block."""
         key = bytes.fromhex(tx_id)
         query = select(transactions.c.height, transactions.c.position).where(transactions.c.tx_id == key)
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             row = connection.execute(query).first()
         return None if row is None else (row.height, row.position)
 
     def state_value(self, key: str) -> Versioned | None:
         """The folded state of one key, None if it was never written."""
-        with _translated(), self._engine.connect() as connection:
-            row = connection.execute(select(state).where(state.c.key == key)).first()
-        return None if row is None else _open_state(row)[1]
+        rows = self._read_state(key)
+        return _open_state(rows[0])[1] if rows else None
 
     def state_rows(self) -> Iterator[tuple[str, Versioned]]:
         """All state, in no particular order: what a start loads."""
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             for row in connection.execution_options(yield_per=MAX_RANGE).execute(select(state)):
                 yield _open_state(row)
 
     def _spine_row(self, condition: Any, what: str) -> SpineRow:
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             row = connection.execute(select(spine).where(condition)).first()
         if row is None:
             raise StoreError("unknown_height", f"no block at {what}; the last one is {self._height}")
         return _open_spine(row)
 
     def _body(self, height: int, column: str) -> bytes:
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             sealed = connection.execute(select(bodies.c[column]).where(bodies.c.height == height)).scalar()
         if sealed is None:
             raise StoreError("unknown_height", f"no block at height {height}; the last one is {self._height}")
@@ -244,62 +246,12 @@ class PreparedAppend:
 
     def commit(self) -> None:
         """Make them durable. Raises StoreError `no_space` or `database`; nothing was written then."""
-        with _translated():
+        with translated():
             try:
                 self._connection.commit()
             finally:
                 self._connection.close()
         self._store.set_height(self._height)
-
-
-_CODES = (
-    ("disk is full", "no_space"),
-    ("No space", "no_space"),
-    ("readonly database", "read_only"),
-    ("unable to open database", "no_descriptors"),
-    ("malformed", "damaged"),
-    ("not a database", "damaged"),
-    ("Could not decode", "damaged"),
-)
-"""What SQLite and PostgreSQL say -> the code of StoreError. The first three lost nothing: the call may be repeated."""
-
-
-class _translated:  # noqa: N801 - reads as a word in `with _translated():`
-    """Database errors become StoreError: a code of `_CODES`, else `database`."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if not isinstance(error, SQLAlchemyError):
-            return
-        text = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
-        raise StoreError(next((code for words, code in _CODES if words in text), "database"), text) from error
-
-
-def _open_engine(url: str) -> Engine:
-    try:
-        target = make_url(url)
-    except SQLAlchemyError:
-        raise StoreError("database", "the store's URL is not understood; expected sqlite:///PATH") from None
-    if target.get_backend_name() != "sqlite":
-        return create_engine(target)
-    engine = create_engine(target)
-    event.listen(engine, "connect", _prepare_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
-        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
-        "foreign_keys=ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 def _check_network(connection: Connection, chain: bytes) -> None:
@@ -310,25 +262,6 @@ def _check_network(connection: Connection, chain: bytes) -> None:
         raise StoreError("schema", f"the store has version {row.version}, this program reads {SCHEMA_VERSION}")
     elif row.chain != chain:
         raise StoreError("other_network", "the store belongs to a network with another genesis")
-
-
-class _Bulk:
-    """One statement for many rows (tuples in the order of `names`), through the driver's own executemany: a third
-    of the cost of the general path."""
-
-    def __init__(self, engine: Engine, statement: Any, names: tuple[str, ...]) -> None:
-        compiled = statement.compile(dialect=engine.dialect, column_keys=list(names))
-        self._sql = str(compiled)
-        self._names = names
-        self._order = None if compiled.positiontup is None else [names.index(name) for name in compiled.positiontup]
-
-    def __call__(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        if not rows:
-            return
-        values: Any = [dict(zip(self._names, row, strict=True)) for row in rows]
-        if self._order is not None:
-            values = [tuple(row[at] for at in self._order) for row in rows]
-        connection.exec_driver_sql(self._sql, values)
 
 
 def _seal(place: str, data: bytes) -> Sealed:
@@ -394,7 +327,8 @@ def _state_values(key: str, item: Versioned) -> tuple[Any, ...]:
 
 
 def _open_state(row: Any) -> tuple[str, Versioned]:
-    item = Versioned(version=row.version, entry=row.entry, value=row.value)
-    if not _has_types(row.key, item) or seal_state(row.key, item)[:CHECK_BYTES] != row.seal:
-        raise StoreError("damaged", f"the state row of {row.key} does not match its checksum")
-    return row.key, item
+    key, version, entry, value, seal = row
+    item = Versioned(version=version, entry=entry, value=value)
+    if not _has_types(key, item) or seal_state(key, item)[:CHECK_BYTES] != seal:
+        raise StoreError("damaged", f"the state row of {key} does not match its checksum")
+    return key, item

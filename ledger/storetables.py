@@ -16,7 +16,7 @@ from ledger.errors import DecodeError, StoreError
 from ledger.parts import join_parts, split_parts
 from ledger.state import Versioned
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 network = Table(
@@ -66,6 +66,32 @@ transactions = Table(
     Column("position", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+map_pages = Table(
+    "map_pages",
+    metadata,
+    Column("path", LargeBinary, primary_key=True),
+    Column("height", BigInteger, primary_key=True, autoincrement=False),
+    Column("page", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+map_roots = Table(
+    "map_roots",
+    metadata,
+    Column("height", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("page", LargeBinary, nullable=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MapRecord:
+    """Pages of the state map that are new at a height; once all are written also the map's root and top page (None
+    for an empty map). Versions of a page that only heights below `keep_from` need are dropped."""
+
+    height: int
+    top: tuple[bytes, bytes | None] | None
+    pages: tuple[tuple[bytes, bytes], ...]
+    keep_from: int
 
 
 @dataclass(frozen=True, slots=True)

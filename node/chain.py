@@ -20,11 +20,13 @@ from ledger.encoding import encode_trusted
 from ledger.errors import LedgerError, StoreError
 from ledger.merkle import Frontier, leaf_hash
 from ledger.state import Versioned, map_key, map_value
+from ledger.statemap import StateMap
 from ledger.store import Store
 from ledger.storetables import FinalBlockRecord, SpineRow
 from ledger.transactions import MAX_LIFETIME_MS
 from node.outcomes import Feed, FinalBlock, Outcomes, TransactionOutcome, outcome_in
-from node.overlays import MAX_RECENT, FinalState, Layer, RecentIds
+from node.overlays import MAX_RECENT, MAX_STATE_KEYS, FinalState, Layer, RecentIds
+from node.statepages import StatePages
 
 MAX_OVERLAYS = 4_096
 """Executed blocks above the last final one: one a view, so over an hour of blocks that nobody finalizes. Then this
@@ -44,12 +46,19 @@ class Overlay:
 class Chain:
     """Final state and what is executed above it. Used from one event loop; only the append runs in a thread."""
 
-    def __init__(self, store: Store, genesis: bytes) -> None:
-        """Load everything. Raises StoreError `damaged` if disk and header disagree, GenesisError."""
+    def __init__(
+        self, store: Store, genesis: bytes, pages: StatePages | None = None, state_keys: int = MAX_STATE_KEYS
+    ) -> None:
+        """Load what is needed; at most twice `state_keys` keys of state are held in memory.
+
+        Raises StoreError `damaged` if disk and header disagree, GenesisError.
+        """
         self.store = store
         self.genesis_state = genesis_state(genesis)
         self.recent = RecentIds(lambda tx_id: store.transaction(tx_id) is not None)
-        self._state = FinalState(self.genesis_state.read, store.state_rows())
+        self._state = FinalState(self.genesis_state.read, store.state_rows(), self._look_up, state_keys)
+        self._pages = pages or StatePages(store)
+        self._map = self.genesis_state.state_map
         self._overlays: dict[bytes, Overlay] = {}
         self._feed = Feed(self._load_block)
         self._outcomes = Outcomes()
@@ -149,12 +158,25 @@ class Chain:
     async def _write(self, overlays: list[Overlay], records: list[FinalBlockRecord]) -> None:
         # The statements run here and only the commit in a thread: a thread that fetches the interpreter's lock for
         # every row waits for the event loop as many times.
-        prepared = self.store.prepare(*records)
-        await asyncio.get_running_loop().run_in_executor(self._writer, prepared.commit)
-        self.commits += 1
-        for overlay, record in zip(overlays, records, strict=True):
-            self._advance(overlay, record)
+        last = overlays[-1].executed.after
+        state_map, nodes = None, None
+        due = self._pages.due(sum(len(record.changes) for record in records))
+        if due and self._state.whole() is None:  # else a start makes the map from the keys
+            state_map, nodes = self._pages.record(last.state_map, last.height)
+        self._state.pin(key for record in records for key in record.changes)
+        try:
+            prepared = self.store.prepare(*records, state_map=state_map)
+            await asyncio.get_running_loop().run_in_executor(self._writer, prepared.commit)
+            self.commits += 1
+            for overlay, record in zip(overlays, records, strict=True):
+                self._advance(overlay, record)
+        finally:
+            self._state.unpin()
         self._prune()
+        if state_map is not None and nodes is not None:
+            self._pages.remember(state_map, nodes)
+            if state_map.top is not None:
+                self._trim()
 
     def block_at(self, height: int) -> FinalBlock:
         """A final block. Raises StoreError `unknown_height`, `damaged`."""
@@ -172,6 +194,18 @@ class Chain:
         if index >= len(block.receipts) or block.receipts[index].tx_id != tx_id:
             raise StoreError("damaged", f"the index entry of transaction {tx_id} does not lead to its receipt")
         return outcome_in(block, index)
+
+    def map_at(self, height: int) -> StateMap:
+        """The state map after a final block: from the pages written last before it, and what blocks changed since.
+
+        Raises StoreError `unknown_height`, `damaged`.
+        """
+        if not 0 <= height <= self.store.height:
+            raise StoreError("unknown_height", f"no block at height {height}; the last one is {self.store.height}")
+        written, state_map = self._pages.at(height) or (0, self.genesis_state.state_map)
+        for between in range(written + 1, height + 1):
+            state_map = state_map.update(_map_changes(self.store.changes(between)))
+        return state_map
 
     async def wait_for(self, tx_id: str, timeout_s: float) -> TransactionOutcome:
         """The outcome as soon as it is final. Raises Unavailable `pending`, Overloaded."""
@@ -202,6 +236,7 @@ class Chain:
             receipts=executed.receipts,
             certificate=record.certificate,
         )
+        self._map = self.final.state_map
         self._feed.publish(block)
         self._outcomes.settle(block)
         for callback in self.on_commit:
@@ -217,6 +252,23 @@ class Chain:
             for digest, item in self._overlays.items()
             if item.executed.after.height > height and item.layer.descends_from(base.layer)
         }
+
+    def _trim(self) -> None:
+        """Let go of the map's nodes that are on disk now."""
+        self._map = self._pages.trim(self.final.state_map)
+        self.final = replace(self.final, state_map=self._map)
+        for digest, item in self._overlays.items():
+            after = replace(item.after, state_map=self._pages.trim(item.after.state_map))
+            self._overlays[digest] = replace(item, after=after)
+
+    def _look_up(self, key: str) -> Versioned | None:
+        """A key's row, compared with the map: a lost, old or changed row is found when it is read."""
+        found = self.store.state_value(key)
+        known = found if found is not None else self.genesis_state.read(key)
+        named = None if known is None or known.value is None else map_value(known)
+        if self._map.get(map_key(key)) != named:
+            raise StoreError("damaged", f"state {key.split('/')[0]} on disk is not what the state map names")
+        return found
 
     def _load_block(self, height: int) -> FinalBlock:
         encoded = self.store.block(height)
@@ -235,13 +287,15 @@ class Chain:
         if not height:
             return replace(start, read=self._state.read, is_recent=self.recent.contains)
         row, header = self.store.spine(height), self._load_block(height).header
-        changed = {map_key(key): None if item.value is None else map_value(item) for key, item in self._state.items()}
-        state_map = start.state_map.update(changed)
+        state_map = self._map = self.map_at(height)
+        rows = self._state.whole()  # else each key is compared with the map when it is read
+        folded = state_map if rows is None else start.state_map.update(_map_changes(rows))
         frontier = Frontier(row.first_leaf + row.leaf_count, row.peaks)
         frontier.check()
         for name, stored, named in (
             ("header", row.header_hash.hex(), header_hash(header).hex()),
-            ("state", state_map.root.hex(), header.state_root),
+            ("state map", state_map.root.hex(), header.state_root),
+            ("state", folded.root.hex(), header.state_root),
             ("log", frontier.root.hex(), header.log_root),
             ("log size", frontier.size, header.log_size),
         ):
@@ -273,6 +327,10 @@ class Chain:
             held += len(row.transactions)
         for row in reversed(rows):
             self.recent.add(row.time_ms, tuple(tx_id.hex() for tx_id in row.transactions))
+
+
+def _map_changes(changes: Mapping[str, Versioned]) -> dict[bytes, bytes | None]:
+    return {map_key(key): None if item.value is None else map_value(item) for key, item in changes.items()}
 
 
 def _record(executed: ExecutedBlock, view: int, certificate: bytes | None) -> FinalBlockRecord:

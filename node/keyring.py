@@ -84,9 +84,7 @@ class Keyring:
     def _retire(self, name: str, old: KeyPair) -> None:
         """A second name for the old file; its first one is then taken by the new key in one step."""
         retired = name.replace(".json", f"-retired-{old.public.hex()[:16]}.json")
-        with contextlib.suppress(
-            FileNotFoundError, FileExistsError
-        ):  # keys in memory; a change cut short
+        with contextlib.suppress(FileNotFoundError, FileExistsError):  # keys in memory; a change cut short
             os.link(self._folder / name, self._folder / retired)
 
 

@@ -6,36 +6,84 @@ the final map and empties the layer in one step. Only `node.chain` folds.
 """
 
 from collections import deque
-from collections.abc import Callable, ItemsView, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ledger.state import Reader, Versioned
 from ledger.transactions import MAX_LIFETIME_MS
 
 MAX_RECENT = 1_000_000
 """Transaction ids of the replay window held in memory, about 150 MB; older ones are looked up in the store."""
+MAX_STATE_KEYS = 200_000
+"""State keys held in memory, twice that in all, about 1 kB each; a network with fewer never reads one from disk."""
 
 
 class FinalState:
-    """The folded state of the last final block, on top of genesis."""
+    """The folded state of the last final block, on top of genesis; all of it in memory while it is small.
 
-    __slots__ = ("_genesis", "_values")
+    Beyond `capacity` keys the ones not used lately are read from the store when they are asked for.
+    """
 
-    def __init__(self, genesis: Reader, rows: Iterable[tuple[str, Versioned]] = ()) -> None:
+    __slots__ = ("_capacity", "_genesis", "_lookup", "_old", "_pinned", "_whole", "_young")
+
+    def __init__(
+        self,
+        genesis: Reader,
+        rows: Iterable[tuple[str, Versioned]] = (),
+        lookup: Reader = lambda key: None,
+        capacity: int = MAX_STATE_KEYS,
+    ) -> None:
+        """`rows` are all keys of the store, `lookup` reads one of them."""
         self._genesis = genesis
-        self._values: dict[str, Versioned] = dict(rows)
+        self._lookup = lookup
+        self._capacity = capacity
+        self._young: dict[str, Versioned] = {}
+        self._old: dict[str, Versioned] = {}
+        self._pinned: dict[str, Versioned | None] = {}
+        self._whole = True
+        for key, item in rows:
+            self._keep(key, item)
+            if not self._whole:
+                break
 
     def read(self, key: str) -> Versioned | None:
         """The current version of a key."""
-        found = self._values.get(key)
-        return self._genesis(key) if found is None else found
+        found = self._young.get(key)
+        if found is not None:
+            return found
+        if key in self._pinned:
+            return self._pinned[key]
+        found = self._old.get(key)
+        if found is None and not self._whole:
+            found = self._lookup(key)
+        if found is None:
+            return self._genesis(key)
+        self._keep(key, found)
+        return found
+
+    def whole(self) -> Mapping[str, Versioned] | None:
+        """Every key written since genesis, None if some are not in memory."""
+        return self._young if self._whole else None
+
+    def pin(self, changes: Iterable[str]) -> None:
+        """The store is about to hold other versions of these keys: until `fold`, what is current now stays."""
+        if not self._whole:
+            self._pinned = {key: self.read(key) for key in changes}
 
     def fold(self, changes: Mapping[str, Versioned]) -> None:
         """Make a block's changes final."""
-        self._values.update(changes)
+        for key, item in changes.items():
+            self._keep(key, item)
+            self._pinned.pop(key, None)
 
-    def items(self) -> ItemsView[str, Versioned]:
-        """Every key written since genesis."""
-        return self._values.items()
+    def unpin(self) -> None:
+        """What was to be written was not, or is folded."""
+        self._pinned = {}
+
+    def _keep(self, key: str, item: Versioned) -> None:
+        if len(self._young) >= self._capacity and key not in self._young:
+            self._young, self._old = {}, self._young
+            self._whole = False
+        self._young[key] = item
 
 
 class RecentIds:

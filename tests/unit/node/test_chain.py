@@ -109,7 +109,7 @@ def test_a_full_disk_changes_nothing_and_may_be_tried_again(world: World, monkey
     block = world.execute(one)
     with monkeypatch.context() as patched:
 
-        def full(*_: object) -> None:
+        def full(*_: object, **__: object) -> None:
             raise StoreError("no_space", "database or disk is full")
 
         patched.setattr(world.chain.store, "prepare", full)
