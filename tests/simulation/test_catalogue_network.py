@@ -40,6 +40,24 @@ def test_one_slow_link_blames_nobody(delay: int) -> None:
     assert not any(node.blamed for node in cluster.nodes)
 
 
+def test_timeouts_stay_low_however_many_views_failed() -> None:
+    """N2: no proposal arrives for two minutes, so view after view is given up: timeouts grow to a low cap
+    and no further, and a block is final within three of them when the links are whole."""
+    cluster = Cluster(4, seed=317).start()
+    cluster.finish()
+    cluster.network.drop = lambda sender, to, data: isinstance(decode_message(data, MAX_PAYLOAD)[0], Proposal)
+    cluster.submit()
+    cluster.run(120_000)
+    core = cluster.nodes[0].core
+    assert core is not None
+    assert core.status.view > 10, "views were given up all the time"
+    assert core.status.patience == 8_000
+    cluster.network.heal()
+    begun = cluster.now
+    cluster.finish(60_000)
+    assert cluster.now - begun < 3 * 8_000
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5])
 def test_anything_said_may_be_heard_again_later(share: float) -> None:
     """N3: that share of messages is followed by an old one of the same sender, however old; no signer counts twice

@@ -1,5 +1,6 @@
 """Rows of the fault catalogue about liars with the numbers they name, and two networks side by side."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.simulator import Cluster
 from tests.support.simulator_app import MAX_PAYLOAD
 from tests.support.simulator_node import Node
 from tests.support.simulator_traitors import Traitor, make_traitor
-from tests.support.simulator_traitors.traitor import Words, open_words
+from tests.support.simulator_traitors.traitor import Words, another_block, open_words
 
 HEAL_MS = 30_000
 
@@ -30,23 +31,28 @@ class DigestOnly(Traitor):
 
     fault = "B5"
 
-    def __init__(self, shortened: bool) -> None:
-        self.shortened = shortened
+    def __init__(self, instead: Callable[[bytes], bytes]) -> None:
+        self.instead = instead
         self.named: set[str] = set()
 
     def speak(self, node: Node, to: str | None, data: bytes) -> Words:
         message, payload = open_words(data)
         if isinstance(message, Proposal):
             self.named.add(message.vote.digest or "")
-            return [(to, encode_message(message, payload[:-1] if self.shortened else b""))]
+            return [(to, encode_message(message, self.instead(payload)))]
         return [] if isinstance(message, Payload) else [(to, data)]
 
 
-@pytest.mark.parametrize("shortened", [False, True], ids=["no_bytes", "one_byte_less"])
+@pytest.mark.parametrize(
+    "instead",
+    [lambda payload: b"", lambda payload: payload[:-1], another_block],
+    ids=["no_bytes", "one_byte_less", "another_valid_block"],
+)
 @pytest.mark.parametrize("n", [4, 7])
-def test_a_digest_without_its_bytes_gets_no_vote(n: int, shortened: bool) -> None:
-    """B5: only the digest is sent: no honest one votes for it, the view is nullified, nothing of it is kept."""
-    traitors = [DigestOnly(shortened) for _ in range((n - 1) // 3)]
+def test_a_digest_without_its_bytes_gets_no_vote(n: int, instead: Callable[[bytes], bytes]) -> None:
+    """B5: only the digest is sent, or it is sent with other bytes: no honest one votes for it, the view is
+    nullified, nothing of it is kept."""
+    traitors = [DigestOnly(instead) for _ in range((n - 1) // 3)]
     cluster = _with_traitors(n, 340, list(traitors))
     for _ in range(3 * n):
         cluster.finish(HEAL_MS, nodes=cluster.honest())
