@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,23 +47,39 @@ class ProcessCluster:
     """Nodes of a network as processes."""
 
     def __init__(
-        self, root: Path, *, validators: int = 4, observers: int = 0, ordering: str = "", peers: str = ""
+        self,
+        root: Path,
+        *,
+        validators: int = 4,
+        observers: int = 0,
+        ordering: str = "",
+        peers: str = "",
+        path: Callable[[str, str, int], int] | None = None,
     ) -> None:
-        """`ordering`, `peers`: lines for these sections of every node.toml."""
+        """`ordering`, `peers`: lines for these sections of every node.toml. `path`: (who dials, who is dialled, its
+        port) -> the port to dial instead."""
         self.network: TestNetwork = build_network(root, validators=validators, observers=observers, listen=True)
         self.nodes: dict[str, RunningNode] = {}
         self._tokens: dict[str, str] = {}
+        self.modules: dict[str, str] = {}
+        """Members whose process is another program than `node.main`."""
         for name in self.network.names:
             folder = root / name
             (folder / "genesis.json").write_bytes(self.network.genesis)
             port = self.network.ports[name]
             (folder / "node.toml").write_text(
-                f'participant = "{name}"\n[peers]\nlisten_port = {port}\n{peers}\n[ordering]\n{ordering}\n',
+                f'participant = "{name}"\n[peers]\nlisten_port = {port}\n{peers}\n[peers.addresses]\n'
+                f"{self._addresses(name, path)}\n[ordering]\n{ordering}\n",
                 encoding="utf-8",
             )
             (folder / "data").mkdir(mode=0o700, exist_ok=True)
             create_token(folder, name="operator", scopes=ALL_SCOPES, out=folder / "keys" / "operator.token")
             self._tokens[name] = (folder / "keys" / "operator.token").read_text().strip()
+
+    def _addresses(self, name: str, path: Callable[[str, str, int], int] | None) -> str:
+        dialled = [] if path is None else [other for other in self.network.names if name < other]
+        ports = self.network.ports
+        return "\n".join(f'{other} = "127.0.0.1:{path(name, other, ports[other])}"' for other in dialled if path)
 
     def start(self, *names: str) -> None:
         """Start nodes and wait until each of them listens."""
@@ -87,12 +103,14 @@ class ProcessCluster:
             if node.process.poll() is None:
                 node.kill()
 
-    def request(self, name: str, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
+    def request(
+        self, name: str, method: str, path: str, body: bytes | None = None, timeout_s: float = 30
+    ) -> tuple[int, Any]:
         """One HTTP request as the operator of that node; (status, JSON)."""
         request = urllib.request.Request(self.nodes[name].api + path, data=body, method=method)
         request.add_header("Authorization", f"Bearer {self._tokens[name]}")
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
                 return answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")
@@ -114,7 +132,7 @@ class ProcessCluster:
         log = folder / "log.jsonl"
         with log.open("ab") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-m", "node.main", str(folder)],
+                [sys.executable, "-m", self.modules.get(name, "node.main"), str(folder)],
                 stdout=subprocess.PIPE,
                 stderr=stream,
                 text=True,
