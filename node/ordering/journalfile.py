@@ -32,8 +32,9 @@ _WAITING = {
     errno.EMFILE: "no_descriptors",
     errno.ENFILE: "no_descriptors",
 }
-SLOW_S = 0.002
-"""An fsync beyond this is better waited for in a thread."""
+SLOW_S = 0.008
+"""An fsync beyond this is waited for in a thread. Below it the loop waits itself: a thread that comes back from the
+disk stands in line for the interpreter behind admission, and a vote with it; that took longer than the fsync."""
 TIMES_KEPT = 8_192
 """Durations of the last fsyncs, for benches and metrics."""
 
