@@ -26,6 +26,8 @@ SPARES = (-1, 3, -1, 1, -1, 2, -1)
 HEAL_MS = 60_000
 """Liveness: after the storm a new transaction is final on every honest node within this time. A view may have grown
 to the cap of 8 s and ends after three of these; up to f leaders that lie may follow, each with less."""
+MAX_BEHIND = 2
+"""Blocks that a node may have yet to hear of when a story ends."""
 STORM_MS = 12_000
 REAL_STORM_MS = 4_000
 
@@ -120,13 +122,15 @@ def _check_end(cluster: Cluster) -> None:
     for node in cluster.honest():
         mine = node.disk.blocks
         assert [b.ref for b in mine] == [b.ref for b in longest[: len(mine)]], f"{node.name} has another history"
-        assert len(longest) - len(mine) <= 2, f"{node.name} was left behind"
+        assert len(longest) - len(mine) <= MAX_BEHIND, f"{node.name} was left behind"
 
 
 def _is_whole(cluster: Cluster) -> bool:
-    """Every honest node is in the newest epoch, and every sound one that has a seat in it votes."""
+    """Every honest node is in the newest epoch and near the end of the chain, and every sound one with a seat votes."""
     newest = cluster.checks.history.epoch
     arrived = all(node.core is not None and node.core.status.epoch == newest for node in cluster.honest())
+    longest = max(len(node.disk.blocks) for node in cluster.honest())
+    arrived = arrived and all(longest - len(node.disk.blocks) <= MAX_BEHIND for node in cluster.honest())
     return arrived and all(node.is_observer or _is_voting(node) for node in cluster.sound())
 
 
