@@ -86,10 +86,13 @@ def status(folder: Path, as_json: bool) -> None:
     if as_json:
         print_json({"nodes": found})
     else:
-        columns = ("name", "ready", "height", "state_root", "peers", "mempool", "offences", "reasons")
+        columns = ("name", "ready", "voting", "height", "state_root", "peers", "mempool", "offences", "reasons")
         print_table(columns, [[_cell(item.get(column)) for column in columns] for item in found])
         for line in _accusations(found):
             print_text(line)
+        for item in found:
+            if item.get("advice"):
+                print_note(f"{item['name']}: {item['not_voting']}: {item['advice']}")
     late = [item["name"] for item in found if not item["ready"]]
     if late:
         raise NetworkFailure(

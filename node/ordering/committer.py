@@ -2,7 +2,8 @@
 
 Knows a queue and a commit. Must always hold: blocks are committed in the order in which they were delivered; whoever
 must not run ahead of the store (a journal rewrite, block sync) waits for `drained`. Until a block is in the store
-its bytes and certificate are in the journal, so a crash in between delivers it again.
+its bytes and this node's votes are in the journal, its finalization there or with the peers (R7), so it is delivered
+again after a crash in between.
 """
 
 import asyncio

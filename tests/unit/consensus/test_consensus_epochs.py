@@ -2,7 +2,17 @@
 
 import pytest
 
-from consensus.effects import Deliver, EpochClosed, Halt, RequestBuild, RequestVerify, Rewrite, Send, ServeClosing
+from consensus.effects import (
+    Deliver,
+    EpochClosed,
+    Halt,
+    Persist,
+    RequestBuild,
+    RequestVerify,
+    Rewrite,
+    Send,
+    ServeClosing,
+)
 from consensus.epochs import Epochs
 from consensus.inputs import Built, CaughtUp, Message, NextEpoch, PayloadExpected, Start, TimerFired, Verified
 from consensus.journal import FloorMark, OwnVote, StoredCertificate
@@ -116,6 +126,7 @@ def test_a_final_tail_delivers_the_boundary_alone() -> None:
     assert delivered.certificate == closing
     assert core.found(EpochClosed) == [EpochClosed(B)]
     assert core.last[-1] == EpochClosed(B)
+    assert isinstance(core.last[0], Persist), "what closes an epoch does not wait for a later vote"
 
 
 def test_a_closed_core_signs_nothing_and_still_answers() -> None:
