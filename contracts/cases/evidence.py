@@ -19,7 +19,7 @@ V16 (an invoice endorsed before) is not judged here but by the ledger's nullifie
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from contracts.calendar import date_after_epoch, is_date
@@ -84,20 +84,6 @@ def invoice_identity(invoice: Mapping[str, Any]) -> tuple[str, str, str]:
 def identity_message(invoice: Mapping[str, Any]) -> bytes:
     """The 32 bytes that the commission's invoice key signs for an invoice."""
     return invoice_message(*invoice_identity(invoice))
-
-
-def issue_year(invoice: Mapping[str, Any]) -> int:
-    """Year of issue, which picks the commission's key; 0 if the date is none."""
-    date = invoice.get("issue_date")
-    return int(date[:4]) if is_date(date) and isinstance(date, str) else 0
-
-
-def key_year_of(year: int, years: Iterable[int]) -> int:
-    """The year whose key locks an invoice issued in `year`: its own, or the first there is for older invoices.
-
-    Keys are added for later years only, so an invoice's key never changes.
-    """
-    return max(year, min(years)) if year else 0
 
 
 def _plain(text: str) -> str:

@@ -1,8 +1,8 @@
 """The commission's agent: checks every record of a case, endorses it, locks invoices, completes the evidence.
 
 Works case by case: what was published under a consent that names this commission for endorsement, as soon as its
-parcel is here. Must always hold: a nullifier is signed with the key of the invoice's region and issue year, a record
-is endorsed only as it was committed to, and a case is completed when the discharge and as many invoices as it names
+parcel is here. Must always hold: a nullifier is signed with the one key that code and number name, a record is
+endorsed only as it was committed to, and a case is completed when the discharge and as many invoices as it names
 are accepted, and nothing published is left unjudged.
 """
 
@@ -14,11 +14,12 @@ from contracts.bodies import EvidenceCompletion, RecordEndorse, RecordEndorsemen
 from contracts.cases.documents import Document, Record, invoice_count, loss_of
 from contracts.cases.documents import read_record as open_record
 from contracts.cases.errors import CaseError
-from contracts.cases.evidence import date_of, find_faults, identity_message, issue_year, key_year_of, profile_of
+from contracts.cases.evidence import date_of, find_faults, invoice_identity, profile_of
 from contracts.cases.openings import open_pool
 from contracts.commitments import commit
 from contracts.errors import InputError
-from contracts.identifiers import derive_nullifier, derive_pool_id
+from contracts.identifiers import derive_nullifier, derive_pool_id, invoice_message
+from contracts.invoicekeys import Identity, LockKey, find_lock_key
 from contracts.receipts import Event, Receipt
 from contracts.states import CaseState, ConsentState, RecordState, read_case, read_consent, read_record
 from ledger.crypto import bls
@@ -34,6 +35,8 @@ REJECTED: Final = "EVIDENCE_INVALID"
 ACCEPTED: Final = "ok"
 FINAL_REFUSALS: Final = frozenset({"DUPLICATE_OF", "REVERSES_UNKNOWN", "REVERSES_USED"})
 """Refusals by the ledger that say something about the record itself; any other one is tried again."""
+OTHER_COMMISSION: Final = "OTHER_COMMISSION"
+"""Fault of an invoice whose code names the region of another commission: only that one can lock it."""
 PULL_AFTER: Final = 2
 """Times a case was put off for a parcel before it is asked for: the hospital sends by itself."""
 
@@ -87,14 +90,23 @@ class CommissionAgent(Agent):
         return (parcel.case_id,) if is_ours and parcel.case_id is not None else ()
 
     def nullifier_of(self, invoice: Document) -> Nullifier:
-        """The lock of an invoice, for endorsement and for proofs of absence. Raises NoInvoiceKey."""
-        year = issue_year(invoice)
-        keys = {key_year: key for (_, key_year), key in sorted(self.ports.keys.invoice.items(), reverse=True)}
-        key = keys.get(key_year_of(year, keys)) if keys else None
-        if key is None:
-            raise NoInvoiceKey("no_invoice_key", f"no invoice key for the issue year {year}")
-        signature = bls.sign(key.secret, identity_message(invoice))
+        """The lock of an invoice. Raises NoInvoiceKey."""
+        return self.lock_of(invoice_identity(invoice))
+
+    def lock_of(self, identity: Identity) -> Nullifier:
+        """The lock of an invoice of this identity, for endorsement and for proofs. Raises NoInvoiceKey."""
+        known = self._lock_key(identity)
+        if known is None or known.participant != self.ports.me:
+            holder = f"that of {known.participant}" if known else "no commission's"
+            raise NoInvoiceKey("no_invoice_key", f"the code's region and year are {holder}, none of {self.ports.me}")
+        key = self.ports.keys.invoice.get((known.region, known.year))
+        if key is None or key.public.hex() != known.public_key:
+            raise NoInvoiceKey("no_invoice_key", f"the key file of {known.region} {known.year} is missing or another")
+        signature = bls.sign(key.secret, invoice_message(*identity))
         return Nullifier(derive_nullifier(signature), signature.hex())
+
+    def _lock_key(self, identity: Identity) -> LockKey | None:
+        return find_lock_key(self.ports.ledger.final.genesis, identity)
 
     def list_cases(self, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         """Cases of this commission: {position, case_id, status, codes by record}."""
@@ -164,8 +176,14 @@ class CommissionAgent(Agent):
         final = self.ports.ledger.final
         as_of = date_of(final.time_ms, final.genesis.parameters.utc_offset_minutes)
         faults = tuple(find_faults(state.record_type, record.document, as_of, self._known(record)))
+        if state.record_type == "invoice" and not faults and self._is_anothers(record.document):
+            faults = (OTHER_COMMISSION,)
         lock = self.nullifier_of(record.document) if state.record_type == "invoice" and not faults else None
         return Judged(record, state, faults, lock)
+
+    def _is_anothers(self, invoice: Document) -> bool:
+        known = self._lock_key(invoice_identity(invoice))
+        return known is not None and known.participant != self.ports.me
 
     def _known(self, record: Record) -> list[Document]:
         """The original of a red invoice, if this commission endorsed it."""
@@ -174,16 +192,16 @@ class CommissionAgent(Agent):
         return [kept["document"]] if kept else []
 
     def _original_lock(self, invoice: Document) -> Nullifier | None:
-        """The lock of what a red invoice reverses: tried with the key of every year that this commission holds."""
+        """The lock of what a red invoice reverses, if this commission made it: code and number tell it."""
         reverses = invoice.get("reverses")
         if invoice.get("kind") != "red" or not isinstance(reverses, dict):
             return None
         named = {**invoice, "code": reverses.get("code"), "number": reverses.get("number")}
-        for year in sorted({year for _, year in self.ports.keys.invoice}, reverse=True):
-            lock = self.nullifier_of({**named, "issue_date": f"{year:04d}-01-01"})
-            if self.vault.get_secret(f"invoice/{lock.nullifier}") is not None:
-                return lock
-        return None
+        try:
+            lock = self.nullifier_of(named)
+        except NoInvoiceKey:
+            return None
+        return lock if self.vault.get_secret(f"invoice/{lock.nullifier}") is not None else None
 
     def _is_complete(self, judged: Sequence[Judged], missing: Sequence[Any]) -> bool:
         accepted = _current(judged)

@@ -16,7 +16,6 @@ from contracts.cases.evidence import (
     find_faults,
     identity_message,
     invoice_identity,
-    issue_year,
     profile_of,
 )
 from contracts.cases.openings import end_to_end_id
@@ -309,8 +308,6 @@ def test_one_invoice_has_one_identity_however_it_is_dressed() -> None:
     assert identity_message(foreign()) == identity_message(foreign(number="INV 0017-A", issuer="st mary hospital"))
     assert identity_message(foreign()) != identity_message(foreign(issuer="St. Mark Hospital"))
     assert invoice_identity({"type": "vat", "number": "2" * 20}) == ("vat", "", "2" * 20)
-    assert issue_year(document) == 2021
-    assert issue_year({"issue_date": "soon"}) == 0
 
 
 def test_the_banks_name_of_a_payout_is_short_and_always_the_same() -> None:

@@ -110,6 +110,22 @@ def test_an_invoice_is_endorsed_once(world: World) -> None:
     asyncio.run(story())
 
 
+def test_a_false_date_makes_no_second_invoice(world: World) -> None:
+    """Published again as an invoice of 2022, for which the commission has a key too: the lock is that of the code."""
+
+    async def story() -> None:
+        certificate = await world.commit_policy()
+        await publish_all(world, await world.grant(certificate))
+        second = await world.grant(certificate)
+        documents = (admission(), invoice(issue_date="2022-02-01"), discharge())
+        records = await world.publish(second, *documents)
+        hospital = world.houses["hospital"].hospital
+        assert hospital is not None
+        assert hospital.rejection(records[1]) == ["DUPLICATE_OF"]
+
+    asyncio.run(story())
+
+
 def test_after_a_revocation_nothing_leaves_the_hospital(world: World) -> None:
     async def story() -> None:
         wallet = await world.grant(await world.commit_policy())

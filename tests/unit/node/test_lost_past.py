@@ -10,8 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from consensus.effects import Effect, Evidence, Send
+from consensus.inputs import TimerFired
 from contracts.bodies import KeyRotated, SeatGiven, SeatTaken
 from contracts.genesis import FinalityKey
+from ledger.certificates import Vote
 from ledger.crypto import bls
 from ledger.crypto.keys import generate_key, load_key, save_key
 from node.keyring import NEXT
@@ -23,9 +26,9 @@ VICTIM = "tpa-3"
 OTHERS = ("hospital-0", "insurer-1", "commission-2")
 
 
-def run(tmp_path: Path, story: Story) -> None:
+def run(tmp_path: Path, story: Story, *, spares: int = 0) -> None:
     async def scene() -> None:
-        cluster = Cluster(build_network(tmp_path))
+        cluster = Cluster(build_network(tmp_path, spares=spares))
         try:
             await cluster.start()
             await cluster.commit_one("hospital-0")
@@ -350,6 +353,54 @@ def test_a_seat_regained_without_its_journal(tmp_path: Path) -> None:
         await cluster.until(lambda: node.status()["not_voting"] == "journal_missing")
         height = await cluster.commit_one("hospital-0")
         await cluster.until(lambda: node.chain.height >= height)
+
+    run(tmp_path, story)
+
+
+def test_a_refused_key_stays_refused_in_later_epochs(tmp_path: Path) -> None:
+    """P12: nobody holds votes of the key in the new epoch, its journal there would be honest: only the mark knows."""
+
+    async def story(cluster: Cluster) -> None:
+        await cluster.kill(VICTIM)
+        shutil.rmtree(tmp_path / VICTIM)
+        (tmp_path / VICTIM).mkdir()
+        await cluster.start(VICTIM)
+        await cluster.until(lambda: cluster.nodes[VICTIM].status()["not_voting"] == "unknown_vote")
+        await cluster.change_set(cluster.seat("spare-0"), voters=OTHERS)
+        await cluster.commit_one("hospital-0")
+        await cluster.kill(VICTIM)
+        await cluster.start(VICTIM)
+        height = await cluster.commit_one("hospital-0")
+        node = cluster.nodes[VICTIM]
+        await cluster.until(lambda: node.chain.height >= height)
+        assert node.validators.epoch == 2
+        assert node.status()["not_voting"] == "unknown_vote"
+
+    run(tmp_path, story, spares=1)
+
+
+class Core:
+    """Finds its own key contradicted and wants to speak in the same step."""
+
+    def __init__(self, effects: tuple[Effect, ...]) -> None:
+        self.effects = effects
+
+    def step(self, _event: object) -> tuple[Effect, ...]:
+        return self.effects
+
+
+def test_a_core_that_was_stopped_says_nothing_more(tmp_path: Path) -> None:
+    """P12: what stands behind the evidence in the same step is neither written nor sent."""
+
+    async def story(cluster: Cluster) -> None:
+        driver = cluster.nodes[VICTIM].driver
+        votes = [Vote("notarize", 1, 900, 0, digest * 32, 3, "00" * 64) for digest in ("aa", "bb")]
+        said: list[bytes] = []
+        cluster.links.on_send = lambda sender, to, lane, data: said.append(data) or True  # type: ignore[func-returns-value]
+        driver._core = Core((Evidence(VICTIM, *votes), Send(None, b"a vote")))  # type: ignore[assignment]
+        await driver._step(TimerFired(0))
+        assert b"a vote" not in said
+        assert driver.not_voting == "unknown_vote"
 
     run(tmp_path, story)
 
