@@ -1,10 +1,11 @@
 """Where final blocks are kept: SQLite (WAL, synchronous FULL) or PostgreSQL behind SQLAlchemy Core.
 
-Knows tables and bytes (those of the state map are in mapstore); must not know what a block, receipt or state value
-means. Must always hold: blocks are appended one height after the other and never changed; what one certificate makes
-final (mostly one block) is one database transaction, so block, receipts, entries, state, pages and index are there
-together or not at all, and the last stored block always has its own certificate; whatever is read back is checked
-against a digest that binds it to its place, and damage raises StoreError instead of being served.
+Knows tables and bytes (those of the state map and the log are in mapstore and logstore); must not know what a
+block, receipt or state value means. Must always hold: blocks are appended one height after the other and never
+changed; what one certificate makes final (mostly one block) is one database transaction, so block, receipts, entries,
+state, pages, tiles and index are there together or not at all, and the last stored block always has its own
+certificate; whatever is read back is checked against a digest that binds it to its place, and damage raises
+StoreError instead of being served.
 
 A block is one row of bytes plus one row of small facts (`spine`); state is folded, one row a key. The same
 writer does both. `transactions` is a narrow index: an answer from it is confirmed by the receipts it points at.
@@ -12,16 +13,20 @@ writer does both. `transactions` is a narrow index: an answer from it is confirm
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
 from ledger.database import Bulk, PointRead, open_engine, translated
 from ledger.errors import StoreError
+from ledger.logstore import LogStore
+from ledger.logtiles import TILE_WIDTH, Tail, read_tail
 from ledger.mapstore import MapStore
+from ledger.merkle import HASH_BYTES
 from ledger.parts import join_parts
 from ledger.state import Versioned
 from ledger.storetables import (
+    CHECK_BYTES,
     SCHEMA_VERSION,
     FinalBlockRecord,
     MapRecord,
@@ -32,19 +37,17 @@ from ledger.storetables import (
     metadata,
     network,
     open_parts,
+    seal,
     seal_state,
     spine,
     state,
     transactions,
+    unseal,
     upsert_state,
 )
 
-CHECK_BYTES = 8
-"""A truncated SHA-256 tells damage apart from data; it is no defence against an owner who rewrites his own disk."""
 MAX_RANGE = 1_000
 """Rows of one range read; a caller that wants more asks again from where it stopped."""
-
-Sealed: TypeAlias = bytes
 
 
 class Store:
@@ -65,6 +68,8 @@ class Store:
         self._index_transactions = Bulk(self._engine, transactions.insert(), tuple(transactions.c.keys()))
         self._read_state = PointRead(self._engine, select(state).where(state.c.key == bindparam("of")), ("of",))
         self.map = MapStore(self._engine)
+        self.log = LogStore(self._engine)
+        self._tail: Tail | None = None
         self._fold_state = Bulk(self._engine, upsert_state(self._engine.dialect.name), tuple(state.c.keys()))
 
     @property
@@ -76,6 +81,7 @@ class Store:
         """Release every connection."""
         self._read_state.close()
         self.map.close()
+        self.log.close()
         self._engine.dispose()
 
     def append(self, *records: FinalBlockRecord, state_map: MapRecord | None = None) -> None:
@@ -96,28 +102,32 @@ class Store:
                 raise StoreError("height", f"height {record.height} after {self._height + offset - 1}")
         if not records or records[-1].certificate is None:
             raise StoreError("certificate", "the last block of a batch brings the certificate that makes it final")
+        tail = self._log_tail()
         with translated():
             connection = self._engine.connect()
             try:
                 for record in records:
-                    self._append_one(connection, record)
+                    tail = self._append_one(connection, record, tail)
                 if state_map is not None:
                     self.map.write(connection, state_map)
             except BaseException:
                 connection.close()  # rolls back
                 raise
-        return PreparedAppend(self, connection, records[-1].height)
+        return PreparedAppend(self, connection, records[-1].height, tail)
 
-    def _append_one(self, connection: Connection, record: FinalBlockRecord) -> None:
+    def _append_one(self, connection: Connection, record: FinalBlockRecord, tail: Tail) -> Tail:
         height = record.height
         connection.execute(spine.insert(), _spine_values(record))
         connection.execute(bodies.insert(), _body_values(record))
         self._index_transactions(connection, [(tx, height, at) for at, tx in enumerate(record.transactions)])
         self._fold_state(connection, [_state_values(key, item) for key, item in record.changes.items()])
+        longer, tiles = tail.extend(record.leaves)
+        self.log.write(connection, tiles, record.first_leaf, record.leaves)
+        return longer
 
-    def set_height(self, height: int) -> None:
+    def set_last(self, height: int, tail: Tail) -> None:
         """Called by a committed PreparedAppend."""
-        self._height = height
+        self._height, self._tail = height, tail
 
     def spine(self, height: int) -> SpineRow:
         """Small facts of one block. Raises StoreError `unknown_height`, `damaged`."""
@@ -159,10 +169,39 @@ class Store:
         """What the block wrote into state."""
         return decode_changes(self._body(height, "changes"))
 
-    def all_leaf_hashes(self) -> Iterator[bytes]:
-        """Every leaf hash of the log, in order."""
-        for height in range(1, self._height + 1):
-            yield from self.leaf_hashes(height)
+    def tile(self, level: int, index: int) -> bytes:
+        """The hashes of a tile of the log, fewer than 256 of the last one.
+
+        Raises StoreError `unknown_tile`, `damaged`.
+        """
+        partial = self._log_tail().tile(level, index)
+        return self.log.tile(level, index) if partial is None else partial
+
+    def leaf_position(self, leaf: bytes) -> int:
+        """The index of the log entry with this leaf hash, the first of several. Raises StoreError `unknown_entry`."""
+        for position in self.log.positions(leaf):
+            at = position % TILE_WIDTH * HASH_BYTES
+            if self.tile(0, position // TILE_WIDTH)[at : at + HASH_BYTES] == leaf:
+                return position
+        raise StoreError("unknown_entry", f"no log entry has the leaf hash {leaf.hex()}")
+
+    def _log_tail(self) -> Tail:
+        """The partial tiles; the first time from the last blocks' leaves and the full tiles."""
+        if self._tail is None:
+            self._tail = self._load_tail()
+        return self._tail
+
+    def _load_tail(self) -> Tail:
+        leaves: list[bytes] = []
+        size = wanted = 0
+        for row in self.spines_down(self._height):
+            if row.height == self._height:
+                size = row.first_leaf + row.leaf_count
+                wanted = size % TILE_WIDTH
+            if len(leaves) >= wanted:
+                break
+            leaves = [*self.leaf_hashes(row.height), *leaves]
+        return read_tail(size, leaves[len(leaves) - wanted :], self.log.tile)
 
     def height_of_entry(self, index: int) -> int:
         """The block that added log entry `index` (0-based). Raises StoreError `unknown_entry`."""
@@ -231,18 +270,19 @@ class Store:
             sealed = connection.execute(select(bodies.c[column]).where(bodies.c.height == height)).scalar()
         if sealed is None:
             raise StoreError("unknown_height", f"no block at height {height}; the last one is {self._height}")
-        return _unseal(f"{column}/{height}", sealed)
+        return unseal(f"{column}/{height}", sealed)
 
 
 class PreparedAppend:
     """Blocks written and not yet durable. Exactly one of them exists at a time."""
 
-    __slots__ = ("_connection", "_height", "_store")
+    __slots__ = ("_connection", "_height", "_store", "_tail")
 
-    def __init__(self, store: Store, connection: Connection, height: int) -> None:
+    def __init__(self, store: Store, connection: Connection, height: int, tail: Tail) -> None:
         self._store = store
         self._connection = connection
         self._height = height
+        self._tail = tail
 
     def commit(self) -> None:
         """Make them durable. Raises StoreError `no_space` or `database`; nothing was written then."""
@@ -251,7 +291,7 @@ class PreparedAppend:
                 self._connection.commit()
             finally:
                 self._connection.close()
-        self._store.set_height(self._height)
+        self._store.set_last(self._height, self._tail)
 
 
 def _check_network(connection: Connection, chain: bytes) -> None:
@@ -262,17 +302,6 @@ def _check_network(connection: Connection, chain: bytes) -> None:
         raise StoreError("schema", f"the store has version {row.version}, this program reads {SCHEMA_VERSION}")
     elif row.chain != chain:
         raise StoreError("other_network", "the store belongs to a network with another genesis")
-
-
-def _seal(place: str, data: bytes) -> Sealed:
-    return hashlib.sha256(place.encode() + b"\0" + data).digest()[:CHECK_BYTES] + data
-
-
-def _unseal(place: str, sealed: Sealed) -> bytes:
-    data = sealed[CHECK_BYTES:] if isinstance(sealed, bytes) else b""
-    if _seal(place, data) != sealed:
-        raise StoreError("damaged", f"{place} does not match its checksum; restore this node from its peers")
-    return data
 
 
 def _spine_values(record: FinalBlockRecord) -> dict[str, Any]:
@@ -312,7 +341,7 @@ def _body_values(record: FinalBlockRecord) -> dict[str, Any]:
         "leaves": b"".join(record.leaves),
         "changes": encode_changes(record.changes),
     }
-    sealed = {name: _seal(f"{name}/{record.height}", data) for name, data in parts.items()}
+    sealed = {name: seal(f"{name}/{record.height}", data) for name, data in parts.items()}
     return {"height": record.height} | sealed
 
 

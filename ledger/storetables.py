@@ -17,6 +17,8 @@ from ledger.parts import join_parts, split_parts
 from ledger.state import Versioned
 
 SCHEMA_VERSION = 2
+CHECK_BYTES = 8
+"""A truncated SHA-256 tells damage apart from data; it is no defence against an owner who rewrites his own disk."""
 
 metadata = MetaData()
 network = Table(
@@ -80,6 +82,21 @@ map_roots = Table(
     Column("height", BigInteger, primary_key=True, autoincrement=False),
     Column("root", LargeBinary, nullable=False),
     Column("page", LargeBinary, nullable=True),
+)
+log_tiles = Table(
+    "log_tiles",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+log_positions = Table(
+    "log_positions",
+    metadata,
+    Column("leaf", LargeBinary, primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 
 
@@ -203,3 +220,16 @@ def decode_changes(data: bytes) -> dict[str, Versioned]:
 
 def _hashes(data: bytes) -> tuple[bytes, ...]:
     return tuple(data[at : at + 32] for at in range(0, len(data), 32))
+
+
+def seal(place: str, data: bytes) -> bytes:
+    """Bytes of a column behind a checksum that binds them to their place."""
+    return hashlib.sha256(place.encode() + b"\0" + data).digest()[:CHECK_BYTES] + data
+
+
+def unseal(place: str, sealed: bytes) -> bytes:
+    """What `seal` was given. Raises StoreError `damaged`."""
+    data = sealed[CHECK_BYTES:] if isinstance(sealed, bytes) else b""
+    if seal(place, data) != sealed:
+        raise StoreError("damaged", f"{place} does not match its checksum; restore this node from its peers")
+    return data

@@ -1,48 +1,26 @@
 """The chain as a source of proofs: leaves, paths, headers and historic values at the last final head.
 
 Knows the chain and its store; must not know claims. Must always hold: everything is answered for one head, the last
-final block, which always has a certificate of its own. The log's inner hashes are kept in memory and follow the store.
+final block, which always has a certificate of its own.
 """
 
 from contracts.genesis import encode_genesis
 from ledger.blocks import Header, decode_block
 from ledger.certificates import Certificate, decode_certificate
+from ledger.logtiles import node_reader
 from ledger.mapproofs import MapProof
-from ledger.merkle import Log
+from ledger.merkle import inclusion_proof
 from ledger.state import Versioned, map_key
 from node.chain import Chain
 from node.errors import Unavailable
 
 
-class LogIndex:
-    """All leaves of the log with their positions. About 200 bytes a leaf; a paged form is for larger ledgers."""
-
-    def __init__(self, chain: Chain) -> None:
-        self._chain = chain
-        self._height = 0
-        self._positions: dict[bytes, int] = {}
-        self.log = Log()
-
-    def follow(self) -> None:
-        """Take in the leaves of blocks that became final since the last call."""
-        for height in range(self._height + 1, self._chain.height + 1):
-            for leaf in self._chain.store.leaf_hashes(height):
-                self._positions[leaf] = len(self.log)
-                self.log.append(leaf)
-            self._height = height
-
-    def position(self, leaf: bytes) -> int:
-        """The index of a leaf hash. Raises KeyError for a leaf that is not in the log."""
-        return self._positions[leaf]
-
-
 class ChainSource:
     """One head's answers, for building a dossier. Made and used without an await in between."""
 
-    def __init__(self, chain: Chain, index: LogIndex) -> None:
-        index.follow()
+    def __init__(self, chain: Chain) -> None:
         self._chain = chain
-        self._index = index
+        self._node = node_reader(chain.store.tile)
         self._final = chain.final
         if self._final.header is None:
             raise Unavailable("nothing_final", "no block is final yet; try again in a moment")
@@ -65,7 +43,7 @@ class ChainSource:
         return self._final.state_map.prove(map_key(key))
 
     def leaf_index(self, leaf: bytes) -> int:
-        return self._index.position(leaf)
+        return self._chain.store.leaf_position(leaf)
 
     def leaf(self, index: int) -> bytes:
         return self._chain.store.entry(index)
@@ -76,7 +54,7 @@ class ChainSource:
         return decode_certificate(encoded)
 
     def leaf_path(self, index: int) -> list[bytes]:
-        return self._index.log.inclusion_proof(index, self._final.frontier.size)
+        return inclusion_proof(index, self._final.frontier.size, self._node)
 
     def header(self, height: int) -> Header:
         return self._chain.block_at(height).header

@@ -24,7 +24,7 @@ from node.agents.programs import Programs
 from node.audit.build import build_dossier
 from node.audit.dossier import encode_dossier
 from node.identity import KEYS
-from node.proofs import ChainSource, LogIndex
+from node.proofs import ChainSource
 from node.runtime import Node
 from node.vault import Vault
 from node.vault.delivery import Delivery
@@ -39,7 +39,6 @@ class NodeRoles:
 
     def __init__(self, node: Node, house: House) -> None:
         self._node = node
-        self._index = LogIndex(node.chain)
         self.house = house
 
     async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
@@ -74,7 +73,7 @@ class NodeRoles:
 
     def prove_header(self, height: int) -> dict[str, Any]:
         """A header's way to finality: the last final header with its certificate, and the leaf path to it."""
-        source = ChainSource(self._node.chain, self._index)
+        source = ChainSource(self._node.chain)
         header, certificate = source.head
         index = source.header_leaf_index(height) if height < header.height else None
         path = [] if index is None else [item.hex() for item in source.leaf_path(index)]
@@ -84,7 +83,7 @@ class NodeRoles:
     async def dossier(self, claim_id: str) -> bytes:
         """The dossier of a claim, with what this participant may disclose. Raises UnknownClaim."""
         material = self.house.discloser.dossier_material(claim_id)
-        return encode_dossier(build_dossier(ChainSource(self._node.chain, self._index), claim_id, material))
+        return encode_dossier(build_dossier(ChainSource(self._node.chain), claim_id, material))
 
 
 @asynccontextmanager
