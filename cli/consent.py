@@ -43,6 +43,10 @@ CLOCK_SLACK: Final = timedelta(minutes=5)
 """A consent is valid from a little before now: block time may run behind this machine's clock."""
 
 
+Instant = Annotated[str, Meta(max_length=40)]
+"""An ISO time; the longest has 32 characters."""
+
+
 class Draft(Struct, frozen=True, forbid_unknown_fields=True):
     """A consent before it is signed. `insurers` in order of rank; times are ISO instants."""
 
@@ -53,8 +57,8 @@ class Draft(Struct, frozen=True, forbid_unknown_fields=True):
     co_adjudicators: tuple[OrgId, ...]
     policy_ids: tuple[Hex16, ...]
     payee: dict[str, str]
-    valid_from: str
-    valid_until: str
+    valid_from: Instant
+    valid_until: Instant
 
 
 @click.group(name="consent")

@@ -89,7 +89,7 @@ async def _next(blocks: AsyncIterator[FinalBlock]) -> FinalBlock:
 def _start(request: Request, after: int | None, height: int) -> int:
     """The header wins: a browser sends it when it reconnects, with the same URL as before."""
     last = request.headers.get("last-event-id", "")
-    chosen = int(last) if last.isdigit() and len(last) <= 16 else after
+    chosen = int(last) if last.isascii() and last.isdigit() and len(last) <= 16 else after
     if chosen is None:
         return height
     if chosen > height:

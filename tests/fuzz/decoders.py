@@ -3,9 +3,10 @@
 from typing import Final
 
 from tests.fuzz.checking import Decoder
+from tests.fuzz.consensus_decoders import CONSENSUS
 from tests.fuzz.contract_decoders import CONTRACTS
 from tests.fuzz.ledger_decoders import LEDGER
 from tests.fuzz.node_decoders import NODE
 from tests.fuzz.outside_decoders import OUTSIDE
 
-DECODERS: Final[tuple[Decoder, ...]] = (*LEDGER, *CONTRACTS, *NODE, *OUTSIDE)
+DECODERS: Final[tuple[Decoder, ...]] = (*LEDGER, *CONSENSUS, *CONTRACTS, *NODE, *OUTSIDE)

@@ -1,37 +1,10 @@
-"""Decoders of ledger/ and consensus/: what peers, members and this node's own disk hand in."""
+"""Decoders of ledger/: what peers, members and this node's own disk hand in."""
 
+from functools import cache
 from typing import Any
 
 import msgspec
 
-from consensus.journal import (
-    FRAME_MAGIC,
-    FloorMark,
-    JournalDamaged,
-    OwnVote,
-    StoredCertificate,
-    StoredPayload,
-    decode_guard,
-    decode_journal,
-    encode_frame,
-    encode_guard,
-    encode_header,
-)
-from consensus.journal import _check as journal_check
-from consensus.messages import (
-    AskPosition,
-    Certified,
-    Payload,
-    TellPosition,
-    VoteCast,
-    WantCertificate,
-    WantPayload,
-    WantProposalVote,
-    Wire,
-    decode_message,
-    encode_message,
-)
-from consensus.types import Position
 from ledger import storetables
 from ledger.blocks import decode_block, encode_block
 from ledger.certificates import (
@@ -60,6 +33,8 @@ from ledger.errors import (
     SignatureError,
     StoreError,
 )
+from ledger.logtiles import TILE_WIDTH, parse_tile_number, spell_index
+from ledger.mappages import build_map, decode_page
 from ledger.mapproofs import MapProof, decode_map_proof, encode_map_proof, verify_map_proof
 from ledger.merkle import Log, leaf_hash, verify_consistency, verify_inclusion
 from ledger.parts import join_parts, split_parts
@@ -67,11 +42,9 @@ from ledger.state import Versioned, map_key
 from ledger.transactions import decode_transaction, verify_transaction
 from tests.fuzz import samples
 from tests.fuzz.checking import Decoder
-from tests.fuzz.mutations import Sample, around, document
+from tests.fuzz.mutations import Sample
 from tests.support.network_builder import make_hex
 
-MAX_PAYLOAD = 4_000
-SALT = b"fuzz salt 16 byt"
 LEAVES = [leaf_hash(bytes((number,))) for number in range(5)]
 
 
@@ -100,53 +73,22 @@ def _checked_vote(data: bytes) -> Vote:
     return vote
 
 
-def _messages() -> list[Sample]:
-    core = samples.core()
-    vote, certificate = core.vote(1, "notarize", 3, 2), _certificate()
-    found: list[tuple[Wire, bytes]] = [
-        (core.proposal(3, 1), b"block"),
-        (VoteCast(vote), b""),
-        (Certified(certificate), b""),
-        (WantCertificate(1, "nullify", 3), b""),
-        (WantPayload("ab" * 32), b""),
-        (Payload("ab" * 32), b"block"),
-        (WantProposalVote(1, 3), b""),
-        (AskPosition(1, 2), b""),
-        (TellPosition(1, 2, vote, certificate), b""),
-    ]
-    return [around(encode(message), samples.before(rest)) for message, rest in found]
-
-
-def _journals() -> list[Sample]:
-    """Journals; in the later ones the records are foreign and the frame's checksum is right all the same."""
-    core = samples.core()
-    vote, certificate = OwnVote(core.vote(0, "notarize", 1)), StoredCertificate(_certificate("notarize"))
-    batches: tuple[Any, ...] = (
-        (FloorMark(1, 7),),
-        (StoredPayload(1, b"d" * 32, FRAME_MAGIC * 9), vote),
-        (certificate,),
-    )
-    whole = encode_header(SALT) + b"".join(encode_frame(SALT, at, batch) for at, batch in enumerate(batches))
-
-    def build(kind: int, doc: bytes) -> bytes:
-        body = bytes((kind,)) + len(doc).to_bytes(4, "big") + doc
-        head = (0).to_bytes(8, "big") + len(body).to_bytes(4, "big")
-        frame = FRAME_MAGIC + head + body + journal_check("journal-frame", SALT, head + body)
-        return encode_header(SALT) + frame
-
-    inside = [
-        around(encode(item), lambda doc, kind=kind: build(kind, doc))  # type: ignore[misc]
-        for kind, item in ((1, vote.vote), (2, certificate.certificate), (4, {"epoch": 1, "view": 2}))
-    ]
-    return [Sample(whole), *inside, Sample(encode_header(SALT))]
-
-
-def _guards() -> list[Sample]:
-    return [around(b'{"epoch":1,"step":2,"view":3}', samples.guard_bytes), document(encode_guard(Position(1, 3, 2)))]
-
-
 def _parts() -> list[Sample]:
     return [Sample(join_parts([b"one", b"", b"three" * 9])), Sample(join_parts([b"a"] * 40))]
+
+
+@cache
+def _pages() -> list[tuple[bytes, bytes, bytes]]:
+    """(path, digest, bytes) of every page of a small state map, the root's last."""
+    found: list[tuple[bytes, bytes, bytes]] = []
+    leaves = sorted((map_key(f"claim/{number}"), bytes((number,)) * 32) for number in range(40))
+    build_map(leaves, lambda path, node, page: found.append((path, node[0], page)), lambda path: b"")
+    return found
+
+
+def _root_page(data: bytes) -> Any:
+    path, digest, _ = _pages()[-1]
+    return decode_page(path, digest, data)
 
 
 def _changes() -> list[Sample]:
@@ -257,7 +199,32 @@ def _certificates_pem() -> list[Sample]:
 
 
 CERTIFICATE_ERRORS = (DecodeError, InvalidCertificate)
+
+
+def _tile_path(data: bytes) -> tuple[int, int]:
+    return parse_tile_number(data.decode("latin-1"))
+
+
+def _spell_tile(found: tuple[int, int]) -> bytes:
+    index, width = found
+    return (spell_index(index) + (f".p/{width}" if width < TILE_WIDTH else "")).encode()
+
+
 LEDGER = (
+    Decoder(
+        "ledger.logtiles:parse_tile_number",
+        _tile_path,
+        lambda: [Sample(b"x001/x234/067"), Sample(b"x001/234.p/17"), Sample(b"000.p/255")],
+        (InvalidProof,),
+        _spell_tile,
+    ),
+    Decoder(
+        "ledger.mappages:decode_page",
+        _root_page,
+        lambda: [Sample(page) for _, _, page in reversed(_pages())],
+        (StoreError,),
+        weight=1,
+    ),
     Decoder("ledger.encoding:decode", decode, samples.transaction_samples, (DecodeError,), encode, weight=12),
     Decoder(
         "ledger.encoding:decode_as",
@@ -378,14 +345,4 @@ LEDGER = (
     Decoder(
         "ledger.storetables:open_parts", storetables.open_parts, _parts, (StoreError,), storetables.join_parts, weight=1
     ),
-    Decoder(
-        "consensus.messages:decode_message",
-        lambda data: decode_message(data, MAX_PAYLOAD),
-        _messages,
-        (DecodeError,),
-        lambda found: encode_message(*found),
-        weight=24,
-    ),
-    Decoder("consensus.journal:decode_journal", decode_journal, _journals, (JournalDamaged,), None, weight=4),
-    Decoder("consensus.journal:decode_guard", decode_guard, _guards, (JournalDamaged,), encode_guard, weight=1),
 )

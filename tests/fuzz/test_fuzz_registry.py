@@ -20,6 +20,8 @@ EXEMPT = {
     "contracts.schema:read_record": "a part of read_product and decode_case",
     "contracts.states:decode_state": "values that execution wrote; the store seals them and the map proves them",
     "ledger.crypto.keys:read_secret_file": "behind load_key and read_token_file, which say what the bytes are",
+    "ledger.logtiles:read_tail": "tiles of the own store",
+    "ledger.mappages:parse_page_path": "paths that this program made; behind decode_page",
     "node.agents.facts:read_facts": "a look-up in state",
     "node.agents.mail:read_parcels": "parcels of the vault in the closed forms of node.agents.messages",
     "node.agents.programs:read_bundle": "behind load_program in the registry, which starts with it",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from starlette.requests import Request
 
 from contracts.cases.documents import read_record
 from contracts.cases.errors import CaseError
@@ -19,6 +20,7 @@ from ledger.errors import DecodeError, StoreError
 from ledger.parts import join_parts
 from ledger.storetables import decode_changes
 from node.agents.programs import read_bundle
+from node.api.events import _start
 from node.config import decode_config
 from node.errors import ConfigError
 from node.interop.fhir_folder import read_folder
@@ -98,6 +100,12 @@ def test_a_faulty_configuration_is_named_in_printable_words() -> None:
     with pytest.raises(ConfigError) as refused:
         decode_config(b'participant = "tpa"\n"\\u001b[2J" = 1\n')
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("last", ["\u00b3", "\u0663", "-1", "", "9" * 17])
+def test_an_event_id_of_other_digits_is_passed_over(last: str) -> None:
+    header = (b"last-event-id", last.encode("latin-1", "replace"))
+    assert _start(Request({"type": "http", "headers": [header]}), 7, 9) == 7
 
 
 def test_the_path_of_a_deep_place_is_short() -> None:
