@@ -70,8 +70,9 @@ def test_a_node_that_computes_otherwise_halts_with_both_roots_and_the_key(
 
     async def story(cluster: Cluster) -> None:
         await cluster.start()
-        await cluster.commit_one("hospital-0")
+        first = await cluster.commit_one("hospital-0")
         node = cluster.nodes[VICTIM]
+        await cluster.until(lambda: node.chain.height >= first)
 
         async def lie(_peer: str, _payload: bytes) -> bytes:
             return b""
@@ -105,9 +106,9 @@ def test_a_node_whose_application_raises_halts_and_the_others_go_on(
 
     async def story(cluster: Cluster) -> None:
         await cluster.start()
-        await cluster.commit_one("hospital-0")
+        before = await cluster.commit_one("hospital-0")
         node = cluster.nodes[VICTIM]
-        before = node.chain.height
+        await cluster.until(lambda: node.chain.height >= before)
         spoil(cluster, monkeypatch, raising)
         for _ in range(3):
             await cluster.commit_one("hospital-0")
