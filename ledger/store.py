@@ -137,7 +137,7 @@ class Store:
         """Small facts of the block with this header hash, None if it is not stored."""
         with translated(), self._engine.connect() as connection:
             row = connection.execute(select(spine).where(spine.c.header_hash == header_hash)).first()
-        return None if row is None else _open_spine(row)
+        return None if row is None else open_spine(row)
 
     def spines_down(self, from_height: int) -> Iterator[SpineRow]:
         """Small facts of every block from `from_height` down to 1, newest first, read in bounded pieces."""
@@ -145,7 +145,7 @@ class Store:
             query = select(spine).where(spine.c.height <= from_height).order_by(spine.c.height.desc()).limit(MAX_RANGE)
             with translated(), self._engine.connect() as connection:
                 rows = connection.execute(query).all()
-            yield from (_open_spine(row) for row in rows)
+            yield from (open_spine(row) for row in rows)
             from_height -= MAX_RANGE
 
     def block(self, height: int) -> bytes:
@@ -236,7 +236,7 @@ class Store:
             row = connection.execute(query).first()
         if row is None:
             return None
-        found = _open_spine(row)
+        found = open_spine(row)
         return (found.height, found.certificate) if found.certificate is not None else None
 
     def transaction(self, tx_id: str) -> tuple[int, int] | None:
@@ -250,20 +250,20 @@ class Store:
     def state_value(self, key: str) -> Versioned | None:
         """The folded state of one key, None if it was never written."""
         rows = self._read_state(key)
-        return _open_state(rows[0])[1] if rows else None
+        return open_state(rows[0])[1] if rows else None
 
     def state_rows(self) -> Iterator[tuple[str, Versioned]]:
         """All state, in no particular order: what a start loads."""
         with translated(), self._engine.connect() as connection:
             for row in connection.execution_options(yield_per=MAX_RANGE).execute(select(state)):
-                yield _open_state(row)
+                yield open_state(row)
 
     def _spine_row(self, condition: Any, what: str) -> SpineRow:
         with translated(), self._engine.connect() as connection:
             row = connection.execute(select(spine).where(condition)).first()
         if row is None:
             raise StoreError("unknown_height", f"no block at {what}; the last one is {self._height}")
-        return _open_spine(row)
+        return open_spine(row)
 
     def _body(self, height: int, column: str) -> bytes:
         with translated(), self._engine.connect() as connection:
@@ -326,7 +326,8 @@ def _spine_seal(values: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(join_parts(plain)).digest()[:CHECK_BYTES]
 
 
-def _open_spine(row: Any) -> SpineRow:
+def open_spine(row: Any) -> SpineRow:
+    """A row of the table as facts. Raises StoreError `damaged` unless it matches its checksum."""
     values = {name: getattr(row, name) for name in SpineRow.COLUMNS}
     if _spine_seal(values) != row.seal:
         raise StoreError("damaged", f"spine/{row.height} does not match its checksum")
@@ -355,7 +356,8 @@ def _state_values(key: str, item: Versioned) -> tuple[Any, ...]:
     return key, item.version, item.entry, item.value, seal_state(key, item)[:CHECK_BYTES]
 
 
-def _open_state(row: Any) -> tuple[str, Versioned]:
+def open_state(row: Any) -> tuple[str, Versioned]:
+    """A row of the table as (key, value). Raises StoreError `damaged` unless it matches its checksum."""
     key, version, entry, value, seal = row
     item = Versioned(version=version, entry=entry, value=value)
     if not _has_types(key, item) or seal_state(key, item)[:CHECK_BYTES] != seal:
