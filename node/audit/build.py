@@ -36,6 +36,7 @@ from node.audit.dossier import (
     ProvedEntry,
     ProvedHeader,
 )
+from node.audit.reads import ReadFinder
 
 SHARED_FAMILIES = frozenset({"account", "pool"})
 """Objects that many claims write: only the version before each of this claim's writes is carried along."""
@@ -136,7 +137,7 @@ class _Collector:
             self._want(key)
         while self._queue:
             self._follow(self._queue.popleft())
-        self._carry_predecessors()
+        self._carry_reads()
         self._carry_registry()
 
     def _start_keys(self) -> list[str]:
@@ -175,14 +176,22 @@ class _Collector:
             return
         self._want(key)
 
-    def _carry_predecessors(self) -> None:
-        written = {(write.key, write.version) for entry in self.entries.values() for write in entry.writes}
-        for entry in list(self.entries.values()):
-            for write in entry.writes:
-                before = (write.key, write.version - 1)
-                if write.prev is not None and before not in written:
-                    self._carry(write.key, write.version - 1, bytes.fromhex(write.prev))
-                    written.add(before)
+    def _carry_reads(self) -> None:
+        """What the operations looked at; an entry of a transaction that is executed anyway is executed as well."""
+        finder = ReadFinder(self._source)
+        executed = {entry.tx_id for entry in self.entries.values()}
+        joined = True
+        while joined:
+            joined, foreign = False, []
+            for place in sorted(finder.find(self.entries)):
+                index = self._source.leaf_index(place[2])
+                entry = decode_as(self._source.leaf(index), Entry)
+                if index not in self.entries and entry.tx_id in executed:
+                    self.entries[index], joined = entry, True
+                elif index not in self.entries:
+                    foreign.append(place)
+        for place in foreign:
+            self._carry(*place)
 
     def _carry_registry(self) -> None:
         """Keys that came or ended after genesis, and freezes, of everybody who signed something here."""
@@ -198,6 +207,8 @@ class _Collector:
                 leaf = bytes.fromhex(write.prev) if write.prev else origin
 
     def _carry(self, key: str, version: int, leaf: bytes) -> None:
+        if any((item.key, item.version) == (key, version) for item in self.carried):
+            return
         index = self._source.leaf_index(leaf)
         entry = decode_as(self._source.leaf(index), Entry)
         value = self._source.value_written(entry.height, key)

@@ -60,6 +60,9 @@ def check_disclosure(history: History, replayed: Replayed, start: ChainState, ru
     dossier = history.dossier
     now = _reader(replayed.current, start)
     checks = [_check_records(dossier, now)]
+    opened = [item.policy_id for item in dossier.policies]
+    if opened != sorted(set(opened)):
+        raise AuditFailure(10, "order", "policies ascend by id without repeats")
     package, facts = _package(history, replayed, start, now)
     if package is None or facts is None:
         _refuse_loose_openings(dossier)
@@ -225,7 +228,7 @@ def _check_payments(dossier: Dossier, read: Reader) -> Check:
         payment = opened.get(payout_id)
         if payment is not None:
             _check_payment(payment, payout, results[payout.policy_id])
-            shown += 1
+            shown += payment.order is not None or payment.settlement is not None
     if not shown:
         return _line(12, f"{len(claim.payouts)} payments")
     return _proved(12, f"{shown} of {len(claim.payouts)} payments disclosed")

@@ -129,7 +129,7 @@ def _read_transaction(content: dict[str, Any], resolve: KeyResolver) -> SignedTr
 
 
 def _check_coverage(dossier: Dossier, headers: dict[int, Header], transactions: dict[str, SignedTransaction]) -> None:
-    used: set[str] = set()
+    used: dict[str, None] = {}
     heights: set[int] = {dossier.anchor.header.height}
     for item in dossier.entries:
         entry = item.entry
@@ -141,10 +141,12 @@ def _check_coverage(dossier: Dossier, headers: dict[int, Header], transactions: 
             raise AuditFailure(6, "entry_mismatch", f"entry {item.leaf_index} does not describe its transaction")
         if entry.height not in headers:
             raise AuditFailure(4, "header_missing", f"no header for height {entry.height}")
-        used.add(entry.tx_id)
+        used[entry.tx_id] = None
         heights.add(entry.height)
-    if used != set(transactions):
+    if used.keys() != transactions.keys():
         raise AuditFailure(6, "unused_transaction", "a transaction has no entry in the log")
+    if list(used) != list(transactions):
+        raise AuditFailure(6, "order", "transactions stand in the order of their entries")
     if heights != set(headers):
         raise AuditFailure(4, "unused_header", "a header belongs to no transaction")
 

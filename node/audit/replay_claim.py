@@ -37,6 +37,9 @@ class Replayed:
 def replay_claim(history: History, start: ChainState) -> Replayed:
     """Re-execute everything. Raises AuditFailure 8 at the first difference."""
     replayed = Replayed()
+    places = [(item.key, item.version) for item in history.dossier.carried]
+    if places != sorted(set(places)):
+        raise AuditFailure(NUMBER, "order", "carried values ascend by key and version without repeats")
     carried = {(item.key, item.version): encode(item.value) for item in history.dossier.carried}
     unused = set(carried)
 
@@ -61,7 +64,7 @@ def replay_claim(history: History, start: ChainState) -> Replayed:
 def _execute(history: History, prepared: Prepared, entry: Entry, read: Any) -> dict[str, bytes | None]:
     header: Header = history.headers[entry.height]
     context = BlockContext(header.network, header.height, header.time_ms, read)
-    code, writes = _apply(context, prepared, entry.op)
+    code, writes = apply_step(context, prepared, entry.op)
     if code != entry.code:
         raise AuditFailure(NUMBER, "other_code", f"{entry.kind}: execution gives {code}, the log says {entry.code}")
     planned = context.overlay.planned(writes)
@@ -71,7 +74,8 @@ def _execute(history: History, prepared: Prepared, entry: Entry, read: Any) -> d
     return writes
 
 
-def _apply(context: BlockContext, prepared: Prepared, number: int) -> tuple[str, dict[str, bytes | None]]:
+def apply_step(context: BlockContext, prepared: Prepared, number: int) -> tuple[str, dict[str, bytes | None]]:
+    """Result code and writes of one operation on the state of `context`. Raises AuditFailure 8 for one there is not."""
     content = prepared.signed.content
     if prepared.fault is not None:
         return prepared.fault, {}

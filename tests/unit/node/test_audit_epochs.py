@@ -72,7 +72,7 @@ def test_a_dossier_carries_the_ends_of_the_epochs_before_it(network: Network, do
     """O1: a file from the third epoch holds against the genesis alone; keys that came later are carried and bound."""
     assert [end.header.height for end in dossier.epochs] == closing(network)
     assert dossier.anchor.header.epoch == 3
-    assert {item.key for item in dossier.carried} == {
+    assert {item.key for item in dossier.carried if item.key.startswith("key/")} == {
         f"key/{make_member('insurer').key_id}",
         f"key/{make_member('insurer', 1).key_id}",
     }
