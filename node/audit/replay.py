@@ -5,30 +5,41 @@ certificate of its own is proved by the next certified one, to which the chain o
 of a later epoch: each set proves its own blocks and names the next set in the last of them.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 
 from msgspec import Struct
 
-from contracts.execution import ExecutedBlock, execute_block, genesis_state
-from contracts.states import read_key
+from contracts.execution import ChainState, ExecutedBlock, execute_block, genesis_state
+from contracts.states import KeyState, read_key
 from contracts.validators import closes_epoch
-from ledger.blocks import decode_block
+from ledger.blocks import Block, decode_block
 from ledger.certificates import decode_certificate, verify_finality
+from ledger.crypto.ed25519 import key_id
 from ledger.errors import LedgerError
 from ledger.state import Versioned
-from ledger.transactions import MAX_LIFETIME_MS, SignedTransaction, verify_transaction
+from ledger.transactions import MAX_LIFETIME_MS, SignedTransaction, decode_transaction, verify_transaction
+from node.audit.ahead import NOTHING, Ahead, StoredBlock, Vouched, Workers, read_ahead, reopen
+
+__all__ = ["LedgerFault", "Replay", "Replayer", "Start", "StoredBlock", "replay_ledger"]
 
 RECENT_SWEEP = 200_000
 """Transaction ids kept before those outside the replay window are dropped."""
+KEY_PREFIX = KeyState.FAMILY + "/"
 
 
-class StoredBlock(Struct, frozen=True):
-    """What a source says about one height. `certificate` is null where only a later block was certified."""
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a replay begins: genesis, or a state under a header that the auditor trusts.
 
-    height: int
-    block: bytes
-    certificate: bytes | None
+    `values` are those that were written since genesis, `recent` the transaction ids of the replay window with the times
+    of their blocks.
+    """
+
+    state: ChainState
+    values: Mapping[str, Versioned]
+    recent: Mapping[str, int]
 
 
 class Replay(Struct, frozen=True):
@@ -44,6 +55,7 @@ class Replay(Struct, frozen=True):
     log_size: int
     log_root: str
     header_hash: str
+    start: int = 0
 
 
 class LedgerFault(Exception):
@@ -57,47 +69,75 @@ class LedgerFault(Exception):
 
 
 def replay_ledger(
-    genesis_bytes: bytes, blocks: Iterable[StoredBlock], progress: Callable[[int], None] = lambda height: None
+    genesis_bytes: bytes,
+    blocks: Iterable[StoredBlock],
+    progress: Callable[[int], None] = lambda height: None,
+    workers: Workers | None = None,
 ) -> Replay:
-    """Execute every block again. Raises LedgerFault at the first that does not hold."""
-    replayer = _Replayer(genesis_bytes)
-    for stored in blocks:
-        replayer.take(stored)
-        progress(stored.height)
+    """Execute every block again from genesis. Raises LedgerFault at the first that does not hold."""
+    replayer = Replayer(start_at_genesis(genesis_bytes))
+    replayer.take_all(blocks, workers, lambda stored, _: progress(stored.height))
     return replayer.finish()
 
 
-class _Replayer:
+def start_at_genesis(genesis_bytes: bytes) -> Start:
+    """Raises DecodeError, GenesisError."""
+    return Start(genesis_state(genesis_bytes), {}, {})
+
+
+class Replayer:
     """State after the blocks taken so far."""
 
-    def __init__(self, genesis_bytes: bytes) -> None:
-        self._state = genesis_state(genesis_bytes)
-        self._base = self._state.read
-        self._values: dict[str, Versioned] = {}
-        self._recent: dict[str, int] = {}
-        self._proved = self._transactions = self._operations = self._refused = self._certificates = 0
+    def __init__(self, start: Start) -> None:
+        self._base = start.state.read
+        self.values: dict[str, Versioned] = dict(start.values)
+        """What was written since genesis, by key."""
+        self._recent: dict[str, int] = dict(start.recent)
+        self._start = self._proved = start.state.height
+        self.state = replace(start.state, read=self._read, is_recent=self._is_recent)
+        self._keys: dict[tuple[str, str], bytes] = {}
+        self._transactions = self._operations = self._refused = self._certificates = 0
+        genesis_keys = (key for member in self.state.genesis.participants for key in member.signing_keys)
+        self._learn_keys(KEY_PREFIX + key_id(bytes.fromhex(key.public_key)) for key in genesis_keys)
+        self._learn_keys(self.values)
 
-    def take(self, stored: StoredBlock) -> None:
+    def take_all(
+        self,
+        blocks: Iterable[StoredBlock],
+        workers: Workers | None = None,
+        seen: Callable[[StoredBlock, ExecutedBlock], None] = lambda stored, executed: None,
+    ) -> None:
+        """Every block of a source; `seen` is called after each. Raises LedgerFault."""
+
+        def submit(stored: StoredBlock) -> "Future[Ahead]":
+            assert workers is not None
+            return workers.submit(stored, self._keys, self.state.validators, self.state.chain)
+
+        for stored, ahead in read_ahead(blocks, submit if workers else None):
+            seen(stored, self.take(stored, ahead))
+
+    def take(self, stored: StoredBlock, ahead: Ahead = NOTHING) -> ExecutedBlock:
         """One more block. Raises LedgerFault."""
-        height = self._state.height + 1
+        height = self.state.height + 1
         if stored.height != height:
             raise LedgerFault(height, "missing", f"the source continues with height {stored.height}")
         try:
-            executed = execute_block(self._state, decode_block(stored.block), self._verify)
-            self._check_certificate(stored, executed.header_hash)
+            executed = self._execute(decode_block(stored.block), ahead)
+            self._check_certificate(stored, executed.header_hash, ahead)
             if closes_epoch(executed.block.header) and self._proved != height:
                 raise LedgerFault(height, "not_final", "the last block of an epoch needs the quorum of that epoch")
         except LedgerError as error:
             raise LedgerFault(height, error.code, error.detail) from None
         self._keep(executed)
+        return executed
 
     def finish(self) -> Replay:
         """The summary. Raises LedgerFault `not_final` if the last blocks stand under no certificate."""
-        state = self._state
+        state = self.state
         if self._proved != state.height:
             raise LedgerFault(state.height, "not_final", f"blocks after {self._proved} stand under no certificate")
         return Replay(
-            blocks=state.height,
+            blocks=state.height - self._start,
             transactions=self._transactions,
             operations=self._operations,
             refused=self._refused,
@@ -107,39 +147,66 @@ class _Replayer:
             log_size=state.frontier.size,
             log_root=state.frontier.root.hex(),
             header_hash=state.header_hash.hex(),
+            start=self._start,
         )
 
-    def _check_certificate(self, stored: StoredBlock, digest: bytes) -> None:
+    def _execute(self, block: Block, ahead: Ahead) -> ExecutedBlock:
+        vouched = dict(zip(block.transactions, ahead.transactions, strict=True)) if ahead.transactions else {}
+
+        def decode(data: bytes) -> SignedTransaction:
+            found = vouched.get(data)
+            return decode_transaction(data) if found is None else reopen(data, found)
+
+        def verify(transaction: SignedTransaction) -> None:
+            self._verify(transaction, vouched.get(transaction.encoded))
+
+        return execute_block(self.state, block, verify, decode)
+
+    def _check_certificate(self, stored: StoredBlock, digest: bytes, ahead: Ahead) -> None:
         if stored.certificate is None:
             return
-        certificate = decode_certificate(stored.certificate)
-        verify_finality(certificate, digest, self._state.validators, self._state.chain)
+        if ahead.set_hash != self.state.validators.hash:
+            certificate = decode_certificate(stored.certificate)
+            verify_finality(certificate, digest, self.state.validators, self.state.chain)
         self._certificates += 1
         self._proved = stored.height
 
-    def _verify(self, transaction: SignedTransaction) -> None:
+    def _verify(self, transaction: SignedTransaction, vouched: Vouched | None) -> None:
+        if vouched is not None and all(self._resolve(name, at) == public for name, at, public in vouched.keys):
+            return
         verify_transaction(transaction, self._resolve)
 
     def _resolve(self, participant: str, key_id: str) -> bytes | None:
-        key = read_key(self._state.read, key_id)
+        key = read_key(self.state.read, key_id)
         return bytes.fromhex(key.public_key) if key and key.participant == participant else None
+
+    def _learn_keys(self, written: Iterable[str]) -> None:
+        """Keys that workers may use; a hint, `_verify` compares them with state."""
+        for name in written:
+            if not name.startswith(KEY_PREFIX):
+                continue
+            identifier = name.removeprefix(KEY_PREFIX)
+            key = read_key(self.state.read, identifier)
+            if key is not None:
+                self._keys[key.participant, identifier] = bytes.fromhex(key.public_key)
 
     def _keep(self, executed: ExecutedBlock) -> None:
         after = executed.after
-        self._values.update(executed.changes)
+        self.values.update(executed.changes)
         oldest = after.time_ms - MAX_LIFETIME_MS
         if len(self._recent) > RECENT_SWEEP:
             self._recent = {tx_id: time for tx_id, time in self._recent.items() if time >= oldest}
         self._recent.update((item.tx_id, after.time_ms) for item in executed.transactions)
-        self._state = replace(after, read=self._read, is_recent=self._is_recent)
+        self.state = replace(after, read=self._read, is_recent=self._is_recent)
+        self._learn_keys(executed.changes)
         results = [result for receipt in executed.receipts for result in receipt.results]
         self._transactions += len(executed.transactions)
         self._operations += len(results)
         self._refused += sum(result.code != "ok" for result in results)
 
     def _read(self, key: str) -> Versioned | None:
-        return self._values.get(key) or self._base(key)
+        return self.values.get(key) or self._base(key)
 
     def _is_recent(self, tx_id: str) -> bool:
         time = self._recent.get(tx_id)
-        return time is not None and time >= self._state.time_ms - MAX_LIFETIME_MS
+        return time is not None and time >= self.state.time_ms - MAX_LIFETIME_MS
