@@ -99,7 +99,7 @@ def build_dossier(source: LedgerSource, claim_id: str, material: Material) -> Do
         genesis=decode(source.genesis_bytes),
         claim_id=claim_id,
         insurer=claim.insurer,
-        epochs=_epochs(source, header.epoch),
+        epochs=build_epochs(source, header.epoch),
         anchor=Anchor(header=header, certificate=certificate),
         headers=tuple(_prove_header(source, height) for height in heights),
         entries=tuple(_prove_entry(source, index) for index in wanted),
@@ -228,7 +228,7 @@ def _registry_keys(data: bytes) -> set[str]:
     return {f"key/{key_id}" for _, key_id in signers} | {f"freeze/{participant}" for participant, _ in signers}
 
 
-def _epochs(source: LedgerSource, last: int) -> tuple[EpochEnd, ...]:
+def build_epochs(source: LedgerSource, last: int) -> tuple[EpochEnd, ...]:
     """How each epoch before `last` ended."""
     found = []
     for number in range(FIRST_EPOCH + 1, last + 1):

@@ -1,31 +1,31 @@
-"""The chain of validator sets in a dossier: from the genesis' set to the one that made the anchor final.
+"""The chain of validator sets in a dossier or proof: from the genesis' set to the one that made the anchor final.
 
 Needs the genesis and the ends of the epochs. Must always hold: a set counts only because the set before it made the
 header final that names it, and the first set is the trusted genesis' own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from contracts.execution import ChainState
 from contracts.validators import closes_epoch
 from ledger.blocks import Header, header_hash
 from ledger.certificates import Certificate, ValidatorSet
 from ledger.errors import LedgerError
-from node.audit.dossier import Dossier, EpochEnd
+from node.audit.dossier import EpochEnd
 from node.audit.report import AuditFailure
 
 NUMBER = 3
 FinalityCheck = Callable[[Certificate, bytes, ValidatorSet, bytes], None]
 
 
-def check_epochs(dossier: Dossier, start: ChainState, finality: FinalityCheck) -> ValidatorSet:
-    """The set that votes on the anchor. Raises AuditFailure 3: `epoch`, `validator_set`, or a certificate's code."""
+def check_epochs(ends: Iterable[EpochEnd], anchor: Header, start: ChainState, finality: FinalityCheck) -> ValidatorSet:
+    """The set that votes on the header. Raises AuditFailure 3: `epoch`, `validator_set`, or a certificate's code."""
     validators, height = start.validators, 0
-    for end in dossier.epochs:
+    for end in ends:
         _check_header(end.header, validators, height)
         validators = _next_set(end, validators, start.chain, finality)
         height = end.header.height
-    _check_header(dossier.anchor.header, validators, height)
+    _check_header(anchor, validators, height)
     return validators
 
 

@@ -41,7 +41,7 @@ def check_history(data: bytes, start: ChainState, finality: FinalityCheck = veri
     dossier = _guard(1, lambda: decode_dossier(data))
     _check_network(dossier, start.chain, start.genesis.network)
     anchor = dossier.anchor
-    validators = check_epochs(dossier, start, finality)
+    validators = check_epochs(dossier.epochs, anchor.header, start, finality)
     _guard(3, lambda: finality(anchor.certificate, header_hash(anchor.header), validators, start.chain))
     headers = _check_headers(dossier)
     leaves = tuple(_check_entry(dossier, item) for item in dossier.entries)

@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from cli.network_setup import parse_time
 from contracts.machine.errors import ProgramRefused
 from ledger.certificates import verify_finality
 from ledger.encoding import decode, encode
-from ledger.errors import DecodeError, KeyFileError
+from ledger.errors import DecodeError, InvalidProof, KeyFileError
 from node.api.answers import read_body
 from node.api.customers import Consents, PayeeRequest, RevocationRequest
 from node.api.events import _start
@@ -24,6 +25,8 @@ from node.api.problems import ApiError
 from node.api.tokens import load_tokens, read_token_file
 from node.api.transactions import split_batch
 from node.audit.dossier import decode_dossier, encode_dossier
+from node.audit.proofcheck import verify_proof
+from node.audit.proofs import decode_proof, encode_proof, encode_readable
 from node.audit.report import AuditFailure
 from node.audit.verify import read_trust, verify_dossier
 from node.config import decode_config, load_config
@@ -35,6 +38,7 @@ from node.wallet import ConsentWallet, WalletError, decode_wallet, encode_wallet
 from tests.fuzz import samples
 from tests.fuzz.checking import ROOT, Decoder
 from tests.fuzz.mutations import Sample, around, document, toml
+from tests.support.invoice_story import absence, inclusion, invoice_story, presence
 from tests.support.invoices import OUTPATIENT
 from tests.support.network_builder import NETWORK
 
@@ -172,6 +176,24 @@ def _program_folder(path: Path) -> Any:
 _proved: set[bytes] = set()
 
 
+def _proofs() -> list[Sample]:
+    story = invoice_story()
+    proofs = (absence(story), presence(story), inclusion(story))
+    return [*(Sample(encode_proof(item)) for item in proofs), *(document(encode_readable(item)) for item in proofs)]
+
+
+def _either_form(data: bytes) -> tuple[bytes, bool]:
+    """The proof's bytes again, and in which of its two forms it came."""
+    readable = data.startswith(b"{")
+    proof = decode_proof(data)
+    return (encode_readable if readable else encode_proof)(proof), readable
+
+
+@cache
+def _proof_trust() -> Any:
+    return read_trust(invoice_story().network.genesis_bytes)
+
+
 def _verified_dossier(data: bytes) -> Any:
     def finality(certificate: Any, digest: bytes, validators: Any, chain: bytes) -> None:
         place = encode(certificate) + digest
@@ -216,6 +238,20 @@ OUTSIDE = (
         "node.audit.verify:verify_dossier",
         _verified_dossier,
         lambda: [document(samples.dossier())],
+        (AuditFailure,),
+        weight=2,
+    ),
+    Decoder(
+        "node.audit.proofs:decode_proof",
+        _either_form,
+        _proofs,
+        (DecodeError, InvalidProof),
+        lambda answer: answer[0],
+    ),
+    Decoder(
+        "node.audit.proofcheck:verify_proof",
+        lambda data: verify_proof(data, _proof_trust()),
+        _proofs,
         (AuditFailure,),
         weight=2,
     ),
