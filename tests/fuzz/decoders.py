@@ -7,6 +7,7 @@ from tests.fuzz.consensus_decoders import CONSENSUS
 from tests.fuzz.contract_decoders import CONTRACTS
 from tests.fuzz.ledger_decoders import LEDGER
 from tests.fuzz.node_decoders import NODE
+from tests.fuzz.note_decoders import NOTES
 from tests.fuzz.outside_decoders import OUTSIDE
 
-DECODERS: Final[tuple[Decoder, ...]] = (*LEDGER, *CONSENSUS, *CONTRACTS, *NODE, *OUTSIDE)
+DECODERS: Final[tuple[Decoder, ...]] = (*LEDGER, *CONSENSUS, *CONTRACTS, *NODE, *NOTES, *OUTSIDE)
