@@ -1,7 +1,8 @@
 """The database behind the store: opening one, its errors, and one statement for many rows.
 
-Knows drivers and pragmas; must not know tables. Must always hold: a database error leaves as StoreError, with
-`no_space` where waiting for room can help.
+Knows pragmas and what the two databases have in common (PostgreSQL's own part is in postgresql); must not know tables.
+Must always hold: a database error leaves as StoreError, with a code that says whether waiting can help, and no error
+repeats the URL: a password may stand in it.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ledger.errors import StoreError
+from ledger.postgresql import code_of_state, open_postgresql
 
 BUSY_TIMEOUT_MS = 10_000
 """How long a reader waits for the writer's checkpoint before it gives up."""
@@ -29,11 +31,15 @@ _CODES = (
     ("not a database", "damaged"),
     ("Could not decode", "damaged"),
 )
-"""What SQLite and PostgreSQL say -> the code of StoreError. The first three lost nothing: the call may be repeated."""
+"""What SQLite says -> the code of StoreError. The first three lost nothing: the call may be repeated."""
 
 
 class translated:  # noqa: N801 - reads as a word in `with translated():`
-    """Database errors become StoreError: a code of `_CODES`, else `database`."""
+    """Database errors become StoreError: a code of `_CODES` or of PostgreSQL's states, else `database`.
+
+    `no_connection`: the server is not there or went away. What was asked may be asked again; whether a commit that
+    it interrupted was done has to be looked up.
+    """
 
     def __enter__(self) -> None:
         return None
@@ -41,18 +47,25 @@ class translated:  # noqa: N801 - reads as a word in `with translated():`
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if not isinstance(error, SQLAlchemyError):
             return
-        text = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
-        raise StoreError(next((code for words, code in _CODES if words in text), "database"), text) from error
+        if not isinstance(error, DBAPIError):
+            raise StoreError("database", type(error).__name__) from error
+        said = " ".join(str(error.orig).split())
+        code = code_of_state(error.orig) or next((code for words, code in _CODES if words in said), "database")
+        raise StoreError(code, said) from error
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for this URL, prepared. Raises StoreError `database` for one that is not understood."""
+    """An engine for this URL, prepared. Raises StoreError `database` for one that is not understood, `driver`."""
     try:
         target = make_url(url)
     except SQLAlchemyError:
-        raise StoreError("database", "the store's URL is not understood; expected sqlite:///PATH") from None
+        raise StoreError(
+            "database", "the store's URL is not understood; expected sqlite:///PATH or postgresql+psycopg://..."
+        ) from None
+    if target.get_backend_name() == "postgresql":
+        return open_postgresql(target)
     if target.get_backend_name() != "sqlite":
-        return create_engine(target)
+        raise StoreError("database", f"{target.get_backend_name()} is not supported; use SQLite or PostgreSQL")
     engine = create_engine(target)
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
@@ -84,27 +97,42 @@ class PointRead:
         self._cursor: Any = None
 
     def __call__(self, *values: Any) -> list[Any]:
-        """The rows, as tuples. Raises StoreError."""
+        """The rows, as tuples. A connection that was lost is opened again, once. Raises StoreError."""
         given: Any = dict(zip(self._names, values, strict=True))
         if self._order is not None:
             given = tuple(values[at] for at in self._order)
         with translated(), self._lock:
-            if self._connection is None:
-                self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-                self._cursor = self._connection.connection.cursor()
             try:
-                self._cursor.execute(self._sql, given)
-                return list(self._cursor.fetchall())
-            except self._engine.dialect.loaded_dbapi.Error as error:
-                raise DBAPIError(self._sql, None, error) from error
+                return self._ask(given)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                self._give_back()
+            return self._ask(given)
 
     def close(self) -> None:
         """Give the connection back."""
         with self._lock:
-            if self._connection is not None:
-                self._cursor.close()
-                self._connection.close()
-                self._connection = None
+            self._give_back()
+
+    def _ask(self, given: Any) -> list[Any]:
+        if self._connection is None:
+            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._cursor = self._connection.connection.cursor()
+        try:
+            self._cursor.execute(self._sql, given)
+            return list(self._cursor.fetchall())
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            lost = self._engine.dialect.is_disconnect(error, self._connection.connection.dbapi_connection, self._cursor)
+            if lost:
+                self._connection.invalidate(error)
+            raise DBAPIError(self._sql, None, error, connection_invalidated=lost) from error
+
+    def _give_back(self) -> None:
+        if self._connection is not None:
+            self._cursor.close()
+            self._connection.close()
+            self._connection = None
 
 
 class Bulk:

@@ -1,4 +1,4 @@
-"""Where final blocks are kept: SQLite (WAL, synchronous FULL) or PostgreSQL behind SQLAlchemy Core.
+"""Where final blocks are kept: SQLite (WAL, synchronous FULL) or PostgreSQL (synchronous commit), behind SQLAlchemy.
 
 Knows tables and bytes (those of the state map and the log are in mapstore and logstore); must not know what a
 block, receipt or state value means. Must always hold: blocks are appended one height after the other and never
@@ -12,7 +12,7 @@ writer does both. `transactions` is a narrow index: an answer from it is confirm
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -24,18 +24,16 @@ from ledger.logtiles import TILE_WIDTH, Tail, read_tail
 from ledger.mapstore import MapStore
 from ledger.merkle import HASH_BYTES
 from ledger.parts import join_parts
+from ledger.schema import check_schema
 from ledger.state import Versioned
 from ledger.storetables import (
     CHECK_BYTES,
-    SCHEMA_VERSION,
     FinalBlockRecord,
     MapRecord,
     SpineRow,
     bodies,
     decode_changes,
     encode_changes,
-    metadata,
-    network,
     open_parts,
     seal,
     seal_state,
@@ -45,6 +43,7 @@ from ledger.storetables import (
     unseal,
     upsert_state,
 )
+from ledger.writer import Writer
 
 MAX_RANGE = 1_000
 """Rows of one range read; a caller that wants more asks again from where it stopped."""
@@ -53,18 +52,28 @@ MAX_RANGE = 1_000
 class Store:
     """One node's final blocks. `append` has one caller (node.chain); reads may come from any thread."""
 
-    def __init__(self, url: str, chain: bytes) -> None:
-        """Open or create. Raises StoreError `schema`, `other_network`, `damaged` or `database`."""
+    def __init__(
+        self,
+        url: str,
+        chain: bytes,
+        *,
+        read_only: bool = False,
+        on_upgrade: Callable[[int, int], None] = lambda old, new: None,
+    ) -> None:
+        """Open; unless `read_only`, take the writer's lock, create or upgrade the tables (after `on_upgrade` was told
+        both versions). Raises StoreError `schema`, `other_network`, `damaged`, `locked`, `no_store`, `driver`,
+        `not_durable`, `no_connection` or `database`.
+        """
         self._engine = open_engine(url)
-        with translated():
-            metadata.create_all(self._engine)
-            with self._engine.begin() as connection:
-                _check_network(connection, chain)
-                row = connection.execute(select(func.max(spine.c.height))).scalar()
-                count = connection.execute(select(func.count()).select_from(spine)).scalar()
-        self._height = row or 0
-        if count != self._height:
-            raise StoreError("damaged", f"{count} blocks are stored up to height {self._height}")
+        self._writer: Writer | None = None
+        try:
+            self._writer = None if read_only else Writer(self._engine)
+            with translated():
+                check_schema(self._engine, chain, None if read_only else on_upgrade)
+                self._height = self._stored_height()
+        except BaseException:
+            self._end()
+            raise
         self._index_transactions = Bulk(self._engine, transactions.insert(), tuple(transactions.c.keys()))
         self._read_state = PointRead(self._engine, select(state).where(state.c.key == bindparam("of")), ("of",))
         self.map = MapStore(self._engine)
@@ -82,7 +91,20 @@ class Store:
         self._read_state.close()
         self.map.close()
         self.log.close()
+        self._end()
+
+    def _end(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
         self._engine.dispose()
+
+    def _stored_height(self) -> int:
+        with self._engine.connect() as connection:
+            height = connection.execute(select(func.max(spine.c.height))).scalar() or 0
+            count = connection.execute(select(func.count()).select_from(spine)).scalar()
+        if count != height:
+            raise StoreError("damaged", f"{count} blocks are stored up to height {height}")
+        return int(height)
 
     def append(self, *records: FinalBlockRecord, state_map: MapRecord | None = None) -> None:
         """Make final blocks durable, in ascending order, in one transaction: the last one carries its certificate.
@@ -102,18 +124,34 @@ class Store:
                 raise StoreError("height", f"height {record.height} after {self._height + offset - 1}")
         if not records or records[-1].certificate is None:
             raise StoreError("certificate", "the last block of a batch brings the certificate that makes it final")
+        assert self._writer is not None, "a store opened to read is not written"
         tail = self._log_tail()
         with translated():
-            connection = self._engine.connect()
+            connection = self._writer.connect()
             try:
+                if self._writer.is_new and self._is_stored(connection, records):
+                    return PreparedAppend(self, self._writer, connection, records[-1].height, None)
                 for record in records:
                     tail = self._append_one(connection, record, tail)
                 if state_map is not None:
                     self.map.write(connection, state_map)
             except BaseException:
-                connection.close()  # rolls back
+                self._writer.release(connection)
                 raise
-        return PreparedAppend(self, connection, records[-1].height, tail)
+        return PreparedAppend(self, self._writer, connection, records[-1].height, tail)
+
+    def _is_stored(self, connection: Connection, records: Sequence[FinalBlockRecord]) -> bool:
+        """After a lost connection: whether the commit that it interrupted was done, so that it is not done twice.
+
+        Raises StoreError `other_writer` if what is stored is neither what was there before nor that.
+        """
+        row = connection.execute(select(spine).order_by(spine.c.height.desc()).limit(1)).first()
+        stored = 0 if row is None else row.height
+        if stored == self._height:
+            return False
+        if row is not None and (stored, row.header_hash) == (records[-1].height, records[-1].header_hash):
+            return True
+        raise StoreError("other_writer", f"height {stored} is stored, this process wrote up to {self._height}")
 
     def _append_one(self, connection: Connection, record: FinalBlockRecord, tail: Tail) -> Tail:
         height = record.height
@@ -125,8 +163,8 @@ class Store:
         self.log.write(connection, tiles, record.first_leaf, record.leaves)
         return longer
 
-    def set_last(self, height: int, tail: Tail) -> None:
-        """Called by a committed PreparedAppend."""
+    def set_last(self, height: int, tail: Tail | None) -> None:
+        """Called by a committed PreparedAppend; without a tail it is read again."""
         self._height, self._tail = height, tail
 
     def spine(self, height: int) -> SpineRow:
@@ -276,32 +314,24 @@ class Store:
 class PreparedAppend:
     """Blocks written and not yet durable. Exactly one of them exists at a time."""
 
-    __slots__ = ("_connection", "_height", "_store", "_tail")
+    __slots__ = ("_connection", "_height", "_store", "_tail", "_writer")
 
-    def __init__(self, store: Store, connection: Connection, height: int, tail: Tail) -> None:
+    def __init__(self, store: Store, writer: Writer, connection: Connection, height: int, tail: Tail | None) -> None:
         self._store = store
+        self._writer = writer
         self._connection = connection
         self._height = height
         self._tail = tail
 
     def commit(self) -> None:
-        """Make them durable. Raises StoreError `no_space` or `database`; nothing was written then."""
+        """Make them durable. Raises StoreError `no_space` or `database`: nothing was written; `no_connection`: that is
+        not known, and the same append finds it out."""
         with translated():
             try:
                 self._connection.commit()
             finally:
-                self._connection.close()
+                self._writer.release(self._connection)
         self._store.set_last(self._height, self._tail)
-
-
-def _check_network(connection: Connection, chain: bytes) -> None:
-    row = connection.execute(select(network)).first()
-    if row is None:
-        connection.execute(network.insert(), {"version": SCHEMA_VERSION, "chain": chain})
-    elif row.version != SCHEMA_VERSION:
-        raise StoreError("schema", f"the store has version {row.version}, this program reads {SCHEMA_VERSION}")
-    elif row.chain != chain:
-        raise StoreError("other_network", "the store belongs to a network with another genesis")
 
 
 def _spine_values(record: FinalBlockRecord) -> dict[str, Any]:
