@@ -51,6 +51,25 @@ class Tail:
             level, count = level + 1, count >> TILE_HEIGHT
         return Tail(size, tuple(partial)), full
 
+    def peaks(self) -> tuple[bytes, ...]:
+        """The roots of the log's perfect subtrees, largest first (`merkle.Frontier.peaks`).
+
+        Raises InvalidProof `frontier` unless each partial tile has the length that the size gives it.
+        """
+        found: list[bytes] = []
+        for level, hashes in enumerate(self.partial):
+            count = self.size >> TILE_HEIGHT * level & TILE_WIDTH - 1
+            if len(hashes) != count * HASH_BYTES:
+                raise InvalidProof("frontier", f"the partial tile of level {level} has not the size's length")
+            end = len(hashes)
+            for bit in range(TILE_HEIGHT):
+                if count >> bit & 1:
+                    end -= HASH_BYTES << bit
+                    found.append(_fold(hashes[end : end + (HASH_BYTES << bit)], 1 << bit))
+        if self.size >> TILE_HEIGHT * len(self.partial):
+            raise InvalidProof("frontier", "a level of partial tiles is missing")
+        return tuple(reversed(found))
+
     def tile(self, level: int, index: int) -> bytes | None:
         """The partial tile if it is the one asked for."""
         if level < len(self.partial) and index == self.size >> TILE_HEIGHT * (level + 1):
@@ -63,10 +82,13 @@ def tile_root(tile: bytes) -> bytes:
     return root_of([tile[at : at + HASH_BYTES] for at in range(0, len(tile), HASH_BYTES)])
 
 
-def read_tail(size: int, leaves: Sequence[bytes], tile: TileReader) -> Tail:
+def read_tail(
+    size: int, leaves: Sequence[bytes], tile: TileReader, known: Callable[[int, int], bytes | None] = lambda _, __: None
+) -> Tail:
     """The tail of a log of `size` from its last size % 256 leaf hashes and the full tiles below.
 
-    Reads at most 255 tiles a level. Raises InvalidProof `frontier` if the leaves are not that many.
+    Reads at most 255 tiles a level, and none whose root is `known`. Raises InvalidProof `frontier` if the leaves are not
+    that many.
     """
     if len(leaves) != size % TILE_WIDTH or not 0 <= size <= MAX_SIZE:
         raise InvalidProof("frontier", f"{len(leaves)} leaves do not fit the last tile of {size} entries")
@@ -76,7 +98,7 @@ def read_tail(size: int, leaves: Sequence[bytes], tile: TileReader) -> Tail:
     level, count = 0, size >> TILE_HEIGHT
     while count:
         first = count & ~(TILE_WIDTH - 1)
-        partial.append(b"".join(tile_root(tile(level, index)) for index in range(first, count)))
+        partial.append(b"".join(known(level, index) or tile_root(tile(level, index)) for index in range(first, count)))
         level, count = level + 1, count >> TILE_HEIGHT
     return Tail(size, tuple(partial))
 

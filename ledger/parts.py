@@ -29,3 +29,11 @@ def split_parts(data: bytes, *, most: int | None = None) -> tuple[bytes, ...]:
         parts.append(data[at + 4 : end])
         at = end
     return tuple(parts)
+
+
+def first_part(data: bytes) -> bytes:
+    """The part that stands first. Raises DecodeError `truncated`."""
+    end = 4 + int.from_bytes(data[:4], "big")
+    if end > len(data):
+        raise DecodeError("truncated", "the part at byte 0 is cut off")
+    return data[4:end]

@@ -16,7 +16,7 @@ from ledger.errors import DecodeError, StoreError
 from ledger.parts import join_parts, split_parts
 from ledger.state import Versioned
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 CHECK_BYTES = 8
 """A truncated SHA-256 tells damage apart from data; it is no defence against an owner who rewrites his own disk."""
 
@@ -97,6 +97,25 @@ log_positions = Table(
     Column("leaf", LargeBinary, primary_key=True),
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
+)
+base = Table(
+    "base",
+    metadata,
+    Column("height", BigInteger, primary_key=True, autoincrement=False),
+    Column("tail", LargeBinary, nullable=False),
+)
+stubs = Table(
+    "stubs",
+    metadata,
+    Column("height", BigInteger, primary_key=True, autoincrement=False),
+    Column("header", LargeBinary, nullable=False),
+    Column("leaves", LargeBinary, nullable=False),
+)
+kept_entries = Table(
+    "kept_entries",
+    metadata,
+    Column("leaf", LargeBinary, primary_key=True),
+    Column("entry", LargeBinary, nullable=False),
 )
 
 
