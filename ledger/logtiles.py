@@ -87,8 +87,8 @@ def read_tail(
 ) -> Tail:
     """The tail of a log of `size` from its last size % 256 leaf hashes and the full tiles below.
 
-    Reads at most 255 tiles a level, and none whose root is `known`. Raises InvalidProof `frontier` if the leaves are not
-    that many.
+    Reads at most 255 tiles a level, and none whose root is `known`. Raises InvalidProof `frontier` if there are not
+    that many leaves.
     """
     if len(leaves) != size % TILE_WIDTH or not 0 <= size <= MAX_SIZE:
         raise InvalidProof("frontier", f"{len(leaves)} leaves do not fit the last tile of {size} entries")
