@@ -5,11 +5,12 @@ answered with ten faults, each with its key path, and an unknown key is a fault:
 No secret has a key here: keys are files of mode 0600, a database password comes from the file `store.url_file`.
 """
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from node.errors import ConfigError
 
@@ -17,11 +18,18 @@ CONFIG_NAME = "node.toml"
 MAX_CONFIG_BYTES = 256 * 1024
 """A configuration written by people is a few kilobytes."""
 
+_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@|[?&]\s*password\s*=", re.IGNORECASE)
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _without_password(url: str) -> str:
+    if _PASSWORD.search(url):
+        raise ValueError("a password does not belong here: put the URL into a file of mode 0600, named by url_file")
+    return url
 
 
 class ApiConfig(_Part):
@@ -51,10 +59,11 @@ class PeersConfig(_Part):
 class StoreConfig(_Part):
     """Where final blocks are kept."""
 
-    url: str = "sqlite"
-    """`sqlite` = data/ledger.db in the folder; or a SQLAlchemy URL without a password."""
+    url: Annotated[str, AfterValidator(_without_password)] = "sqlite"
+    """`sqlite` = data/ledger.db in the folder; or `postgresql+psycopg://USER@HOST/DATABASE`, without a password. A
+    database (or schema: `?options=-csearch_path%3DNAME`) of its own for each node; the tables are made at the start."""
     url_file: str | None = None
-    """A file of mode 0600 with the whole URL, password included; wins over `url`."""
+    """A file of mode 0600 with the whole URL, password included; relative to the folder; wins over `url`."""
 
 
 class MempoolConfig(_Part):

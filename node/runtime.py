@@ -38,6 +38,7 @@ from node.ordering.workshop import Workshop
 from node.outcomes import FinalBlock, TransactionOutcome
 from node.peers.frames import Lane
 from node.signatures import SignatureMemory
+from node.storeurl import store_url
 
 LIFETIME_MS = 3_600_000
 """A transaction of this node's own expires one hour after it was signed: final within seconds, or never."""
@@ -65,7 +66,7 @@ class Node:
         self.clock = clock
         self.log = log
         self.peers = links
-        self._store, self.chain = _open_chain(folder, config, genesis)
+        self._store, self.chain = _open_chain(folder, config, genesis, log)
         self.genesis = self.chain.final.genesis
         self.network = self.genesis.network
         self.signatures = SignatureMemory()
@@ -294,13 +295,15 @@ class Node:
         )
 
 
-def _open_chain(folder: Path, config: NodeConfig, genesis: bytes) -> tuple[Store, Chain]:
-    data = folder / "data"
-    data.mkdir(mode=0o700, exist_ok=True)
-    url = config.store.url
-    if config.store.url_file is not None:
-        url = (folder / config.store.url_file).read_text(encoding="utf-8").strip()
-    if url == "sqlite":
-        url = f"sqlite:///{data / 'ledger.db'}"
-    store = Store(url, genesis_hash(genesis))
-    return store, Chain(store, genesis)
+def _open_chain(folder: Path, config: NodeConfig, genesis: bytes, log: Any) -> tuple[Store, Chain]:
+    (folder / "data").mkdir(mode=0o700, exist_ok=True)
+
+    def tell(old: int, new: int) -> None:
+        log.warning("store_upgrade", version=old, to=new)
+
+    store = Store(store_url(folder, config.store), genesis_hash(genesis), on_upgrade=tell)
+    try:
+        return store, Chain(store, genesis)
+    except BaseException:
+        store.close()
+        raise

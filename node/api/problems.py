@@ -24,7 +24,9 @@ STATUS_OF_CODE: Final = {
     "missing": 404,
     "unknown_height": 404,
     "unknown_entry": 404,
+    "unknown_tile": 404,
     "time_limit": 504,
+    "no_connection": 503,
 }
 """Codes that say more than the class of the error does."""
 STATUS_OF_CLASS: Final[tuple[tuple[type[Exception], int], ...]] = (

@@ -52,7 +52,7 @@ from node.ordering.committer import Committer
 from node.ordering.disagreement import Disagreements
 from node.ordering.epochs import closing_certificate
 from node.ordering.inbox import Inbox
-from node.ordering.journalfile import JournalFile
+from node.ordering.journalfile import WAITS, JournalFile
 from node.ordering.reports import Reports
 from node.ordering.stopping import FOLLOW_AFTER, advice_for, is_about_key, may_follow
 from node.ordering.votedisk import VoteDisk
@@ -327,9 +327,9 @@ class Driver:
         try:
             return read()
         except StoreError as error:
-            if self.damage is None:
+            if self.damage is None and error.code not in WAITS:
                 self._w.log.error("store_damaged", code=error.code, detail=error.detail, do=advice_for("store_damaged"))
-            self.damage = error.detail
+                self.damage = error.detail
             return None
 
     async def _begin_epoch(self) -> None:

@@ -22,9 +22,9 @@ from node.ordering.guardfile import NEVER, GuardFile, sync_folder, write_all
 
 JOURNAL = "journal"
 SALT_BYTES = 16
-WAITS = frozenset({"no_space", "read_only", "no_descriptors"})
-"""Codes of a disk that takes nothing now and lost nothing: the same call succeeds once a person made room. Everything
-else that a disk says ends the process."""
+WAITS = frozenset({"no_space", "read_only", "no_descriptors", "no_connection"})
+"""Codes of a disk or database that takes nothing now and lost nothing: the same call succeeds once a person made room,
+or the database is back. Everything else that a disk says ends the process."""
 _WAITING = {
     errno.ENOSPC: "no_space",
     errno.EDQUOT: "no_space",

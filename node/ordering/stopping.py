@@ -37,8 +37,9 @@ ADVICE = {
     "read_only": "the file system of data/ or keys/ is read-only: look at the disk, mount it writable again, the node "
     "goes on by itself",
     "no_descriptors": "no file can be opened: raise the limit of open files (ulimit -n) and restart",
-    "store_damaged": "data/ledger.db does not read back: check the disk, stop the node, remove data/ledger.db* and "
-    "start it: it fetches everything from its peers",
+    "no_connection": "the database named by [store] does not answer: look at its server; the node goes on by itself",
+    "store_damaged": "data/ledger.db does not read back: check the disk, stop the node, remove data/ledger.db* (of a "
+    "database server: drop the tables) and start it: it fetches everything from its peers",
     "asking_peers": "waits for answers of the other validators about its own earlier votes: link it to them",
     "observer": "this participant has no seat: it follows",
 }

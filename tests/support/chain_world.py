@@ -22,10 +22,12 @@ class World:
     folder: Path
     network: TestNetwork
     chain: Chain
+    url: str | None = None
+    """Of the database, if it is not a file in the folder."""
 
     def reopen(self) -> None:
         self.close()
-        self.chain = open_chain(self.folder, self.network)
+        self.chain = open_chain(self.folder, self.network, self.url)
 
     def close(self) -> None:
         self.chain.close()
@@ -49,8 +51,13 @@ class World:
         return block
 
 
-def open_chain(folder: Path, network: TestNetwork) -> Chain:
-    return Chain(Store(f"sqlite:///{folder / 'ledger.db'}", genesis_hash(network.genesis)), network.genesis)
+def open_chain(folder: Path, network: TestNetwork, url: str | None = None) -> Chain:
+    store = Store(url or f"sqlite:///{folder / 'ledger.db'}", genesis_hash(network.genesis))
+    try:
+        return Chain(store, network.genesis)
+    except BaseException:
+        store.close()
+        raise
 
 
 def policy(expires_ms: int = NOW + 40_000_000) -> SignedTransaction:

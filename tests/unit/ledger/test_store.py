@@ -1,6 +1,7 @@
 """The store: one transaction a block, nothing served that does not match its checksum."""
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,24 @@ from ledger.merkle import leaf_hash
 from ledger.state import Versioned
 from ledger.store import Store
 from ledger.storetables import FinalBlockRecord
+from tests.support.databases import is_server, run_sql
 
 CHAIN = bytes(range(32))
 
 
-def open_store(folder: Path, chain: bytes = CHAIN) -> Store:
-    return Store(f"sqlite:///{folder / 'ledger.db'}", chain)
+_open: list[Store] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while _open:
+        _open.pop().close()
+
+
+def open_store(url: str, chain: bytes = CHAIN) -> Store:
+    _open.append(Store(url, chain))
+    return _open[-1]
 
 
 def record(height: int, *, certificate: bytes | None = b"cert", value: bytes | None = b"{}") -> FinalBlockRecord:
@@ -38,18 +51,16 @@ def record(height: int, *, certificate: bytes | None = b"cert", value: bytes | N
     )
 
 
-def damage(folder: Path, statement: str) -> None:
-    with sqlite3.connect(folder / "ledger.db") as connection:
-        connection.execute(statement)
-    connection.close()
+def damage(url: str, statement: str) -> None:
+    run_sql(url, statement)
 
 
-def test_what_was_appended_is_read_back_after_reopening(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_what_was_appended_is_read_back_after_reopening(store_url: str) -> None:
+    store = open_store(store_url)
     store.append(record(1))
     store.append(record(2, certificate=None), record(3))
     store.close()
-    store = open_store(tmp_path)
+    store = open_store(store_url)
     assert store.height == 3
     assert store.block(2) == b"block-2"
     assert store.receipts(2) == b"[]"
@@ -66,8 +77,8 @@ def test_what_was_appended_is_read_back_after_reopening(tmp_path: Path) -> None:
     assert store.spine_of(bytes(32)) is None
 
 
-def test_certificate_nearest_at_or_above(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_certificate_nearest_at_or_above(store_url: str) -> None:
+    store = open_store(store_url)
     store.append(record(1, certificate=b"c1"))
     store.append(record(2, certificate=None), record(3, certificate=b"c3"))
     assert store.certificate_at(1) == b"c1"
@@ -76,16 +87,16 @@ def test_certificate_nearest_at_or_above(tmp_path: Path) -> None:
     assert store.certificate_from(4) is None
 
 
-def test_a_batch_ends_with_its_certificate(tmp_path: Path) -> None:
+def test_a_batch_ends_with_its_certificate(store_url: str) -> None:
     """Else a restart would stand on a block that nothing on this disk proves final."""
-    store = open_store(tmp_path)
+    store = open_store(store_url)
     with pytest.raises(StoreError, match="certificate"):
         store.append(record(1), record(2, certificate=None))
     assert store.height == 0
 
 
-def test_entries_by_index_and_transactions_by_id(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_entries_by_index_and_transactions_by_id(store_url: str) -> None:
+    store = open_store(store_url)
     for height in (1, 2):
         store.append(record(height))
     assert store.entry(3) == b"entry-2"
@@ -97,8 +108,8 @@ def test_entries_by_index_and_transactions_by_id(tmp_path: Path) -> None:
     assert store.transaction("00" * 32) is None
 
 
-def test_state_is_folded_and_deletions_keep_their_version(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_state_is_folded_and_deletions_keep_their_version(store_url: str) -> None:
+    store = open_store(store_url)
     store.append(record(1))
     store.append(record(2, value=None))
     found = store.state_value("claim/a")
@@ -109,26 +120,29 @@ def test_state_is_folded_and_deletions_keep_their_version(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("height", [0, 1, 3])
-def test_only_the_next_height_is_appended(tmp_path: Path, height: int) -> None:
-    store = open_store(tmp_path)
+def test_only_the_next_height_is_appended(store_url: str, height: int) -> None:
+    store = open_store(store_url)
     store.append(record(1))
     with pytest.raises(StoreError, match="height"):
         store.append(record(height))
 
 
-def test_a_block_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_block_is_there_as_a_whole_or_not_at_all(store_url: str) -> None:
     """The last statement of the transaction fails; nothing of the block may remain."""
-    store = open_store(tmp_path)
+    store = open_store(store_url)
     store.append(record(1))
-    damage(tmp_path, "create trigger stop before insert on state begin select raise(abort, 'stopped'); end")
+    if is_server(store_url):
+        damage(store_url, "alter table state add constraint stop check (key = '') not valid")
+    else:
+        damage(store_url, "create trigger stop before insert on state begin select raise(abort, 'stopped'); end")
     with pytest.raises(StoreError, match="database"):
         store.append(record(2))
     assert store.height == 1
     assert store.transaction((bytes([2, 1]) * 16).hex()) is None
-    damage(tmp_path, "drop trigger stop")
+    damage(store_url, "alter table state drop constraint stop" if is_server(store_url) else "drop trigger stop")
     store.append(record(2))
     store.close()
-    assert open_store(tmp_path).height == 2
+    assert open_store(store_url).height == 2
 
 
 @pytest.mark.parametrize(
@@ -143,52 +157,52 @@ def test_a_block_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
         ("update state set key = 'claim/b' where key = 'claim/a'", lambda s: list(s.state_rows())),
     ],
 )
-def test_damage_is_reported_and_never_served(tmp_path: Path, statement: str, read: object) -> None:
+def test_damage_is_reported_and_never_served(store_url: str, statement: str, read: object) -> None:
     """P5: whatever is changed on the disk is named when it is read."""
-    store = open_store(tmp_path)
+    store = open_store(store_url)
     store.append(record(1))
-    damage(tmp_path, statement)
+    damage(store_url, statement)
     with pytest.raises(StoreError, match="damaged"):
         read(store)  # type: ignore[operator]
 
 
-def test_a_body_moved_to_another_height_is_damage(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_a_body_moved_to_another_height_is_damage(store_url: str) -> None:
+    store = open_store(store_url)
     store.append(record(1))
     store.append(record(2))
-    damage(tmp_path, "update bodies set block = (select block from bodies where height = 1) where height = 2")
+    damage(store_url, "update bodies set block = (select block from bodies where height = 1) where height = 2")
     with pytest.raises(StoreError, match="damaged"):
         store.block(2)
 
 
-def test_a_missing_block_is_found_at_the_start(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_a_missing_block_is_found_at_the_start(store_url: str) -> None:
+    store = open_store(store_url)
     for height in (1, 2, 3):
         store.append(record(height))
     store.close()
-    damage(tmp_path, "delete from bodies where height = 2")
-    damage(tmp_path, "delete from spine where height = 2")
+    damage(store_url, "delete from bodies where height = 2")
+    damage(store_url, "delete from spine where height = 2")
     with pytest.raises(StoreError, match="damaged"):
-        open_store(tmp_path)
+        open_store(store_url)
 
 
-def test_a_store_belongs_to_one_network_and_one_version(tmp_path: Path) -> None:
-    open_store(tmp_path).close()
+def test_a_store_belongs_to_one_network_and_one_version(store_url: str) -> None:
+    open_store(store_url).close()
     with pytest.raises(StoreError, match="other_network"):
-        open_store(tmp_path, bytes(32))
-    damage(tmp_path, "update network set version = 99")
+        open_store(store_url, bytes(32))
+    damage(store_url, "update network set version = 99")
     with pytest.raises(StoreError, match="schema"):
-        open_store(tmp_path)
+        open_store(store_url)
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(b"not a database, but long enough to be looked at" * 40)
     with pytest.raises(StoreError, match="damaged"):
-        open_store(tmp_path)
+        open_store(f"sqlite:///{tmp_path / 'ledger.db'}")
 
 
 def test_a_full_disk_is_its_own_code_and_leaves_nothing(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+    store = open_store(f"sqlite:///{tmp_path / 'ledger.db'}")
     store.append(record(1))
     pages = sqlite3.connect(tmp_path / "ledger.db").execute("pragma page_count").fetchone()[0]
     with store._engine.connect() as connection:  # the limit is per connection; the pool hands this one out again

@@ -1,7 +1,6 @@
 """The chain: one writer, overlays over final state, a start that believes only what its last header says."""
 
 import asyncio
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +15,13 @@ from node.outcomes import RECENT_BLOCKS, FinalBlock
 from node.overlays import FinalState, Layer, RecentIds
 from tests.support.chain_world import NOW, World, open_chain, policy
 from tests.support.cluster import build_network
+from tests.support.databases import run_sql
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, store_url: str) -> Iterator[World]:
     network = build_network(tmp_path / "nodes", time_ms=NOW)
-    made = World(tmp_path, network, open_chain(tmp_path, network))
+    made = World(tmp_path, network, open_chain(tmp_path, network, store_url), store_url)
     yield made
     made.close()
 
@@ -132,19 +132,17 @@ def test_a_full_disk_changes_nothing_and_may_be_tried_again(world: World, monkey
 def test_a_start_on_a_damaged_store_is_refused(world: World, statement: str, named: str) -> None:
     world.grow(policy())
     world.close()
-    with sqlite3.connect(world.folder / "ledger.db") as connection:
-        connection.execute(statement)
-    connection.close()
+    assert world.url is not None
+    run_sql(world.url, statement)
     with pytest.raises(StoreError, match=named):
-        open_chain(world.folder, world.network)
+        open_chain(world.folder, world.network, world.url)
 
 
 def test_an_index_entry_that_leads_elsewhere_is_damage(world: World) -> None:
     one, two = policy(), policy()
     world.grow(one, two)
-    with sqlite3.connect(world.folder / "ledger.db") as connection:
-        connection.execute("update transactions set position = 1 - position")
-    connection.close()
+    assert world.url is not None
+    run_sql(world.url, "update transactions set position = 1 - position")
     with pytest.raises(StoreError, match="damaged"):
         world.chain.transaction(one.tx_id)
 

@@ -1,6 +1,5 @@
 """State that does not fit into memory: pages and keys come and go, answers, roots and restarts stay the same."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,22 +18,32 @@ from node.chain import Chain
 from node.statepages import StatePages
 from tests.support.chain_world import NOW, World, policy
 from tests.support.cluster import TestNetwork, build_network
+from tests.support.databases import ask_sql, run_sql
 
 STATE_KEYS = 4
 """So few that most keys of the genesis and every older policy are read from disk."""
 
 
-def _open(folder: Path, network: TestNetwork, *, write_keys: int = 3, retained: int = 4) -> Chain:
-    store = Store(f"sqlite:///{folder / 'ledger.db'}", genesis_hash(network.genesis))
-    return Chain(store, network.genesis, StatePages(store, write_keys, retained), STATE_KEYS)
+def _open(url: str, network: TestNetwork, *, write_keys: int = 3, retained: int = 4) -> Chain:
+    store = Store(url, genesis_hash(network.genesis))
+    try:
+        return Chain(store, network.genesis, StatePages(store, write_keys, retained), STATE_KEYS)
+    except BaseException:
+        store.close()
+        raise
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, store_url: str) -> Iterator[World]:
     network = build_network(tmp_path / "nodes", time_ms=NOW)
-    made = World(tmp_path, network, _open(tmp_path, network))
+    made = World(tmp_path, network, _open(store_url, network), store_url)
     yield made
     made.close()
+
+
+def _url(world: World) -> str:
+    assert world.url is not None
+    return world.url
 
 
 def _key(transaction: SignedTransaction) -> str:
@@ -49,7 +58,7 @@ def _rows(world: World) -> dict[bytes, bytes]:
 
 def _reopened(world: World) -> Chain:
     world.close()
-    world.chain = _open(world.folder, world.network)
+    world.chain = _open(_url(world), world.network)
     return world.chain
 
 
@@ -113,32 +122,26 @@ def test_a_damaged_row_is_found_when_it_is_read(world: World, statement: str) ->
         world.grow(policy(), policy(), policy())
     world.close()
     key = _key(one)
-    with sqlite3.connect(world.folder / "ledger.db") as connection:
-        assert connection.execute(statement, {"key": key}).rowcount == 1
-    connection.close()
+    assert run_sql(_url(world), statement, {"key": key}) == 1
     with pytest.raises(StoreError, match="damaged"):
-        _open(world.folder, world.network).final.read(key)
+        _reopened(world).final.read(key)
 
 
 def test_a_damaged_page_is_found_when_a_path_leads_through_it(world: World) -> None:
     for _ in range(6):
         world.grow(policy(), policy(), policy())
     world.close()
-    with sqlite3.connect(world.folder / "ledger.db") as connection:
-        connection.execute("update map_pages set page = cast(substr(page, 1, 8) || x'00' || substr(page, 10) as blob)")
-        connection.execute("update map_roots set page = cast(substr(page, 1, 8) || x'00' || substr(page, 10) as blob)")
-    connection.close()
+    for table in ("map_pages", "map_roots"):
+        run_sql(_url(world), f"update {table} set page = cast(substr(page, 1, 8) || x'00' || substr(page, 10) as blob)")
     with pytest.raises(StoreError, match="state map"):
-        _open(world.folder, world.network)
+        _open(_url(world), world.network)
 
 
 def test_old_versions_of_pages_go(world: World) -> None:
     for _ in range(30):
         world.grow(policy(), policy(), policy())
-    with sqlite3.connect(world.folder / "ledger.db") as connection:
-        most = connection.execute("select max(n) from (select count(*) n from map_pages group by path)").fetchone()[0]
-        roots = connection.execute("select count(*) from map_roots").fetchone()[0]
-    connection.close()
+    most = ask_sql(_url(world), "select max(n) from (select count(*) n from map_pages group by path) counted")[0][0]
+    roots = ask_sql(_url(world), "select count(*) from map_roots")[0][0]
     assert most <= 6
     assert roots <= 6
 
@@ -147,14 +150,12 @@ def test_a_large_map_is_written_over_several_blocks(world: World, monkeypatch: p
     """Each commit writes its share, lower pages first; a start in between goes by the blocks' changes."""
     monkeypatch.setattr(statepages, "COMMIT_PAGES", 1)
     _reopened(world)
-    for number in range(12):
+    for number in range(18):
         world.grow(policy(), policy())
         if number in (3, 4, 9):
             _reopened(world)
         assert world.chain.final.state_map.root == StateMap().update(_rows(world)).root
-    with sqlite3.connect(world.folder / "ledger.db") as connection:
-        whole = {height for (height,) in connection.execute("select height from map_roots")}
-        written = {height for (height,) in connection.execute("select distinct height from map_pages")}
-    connection.close()
+    whole = {height for (height,) in ask_sql(_url(world), "select height from map_roots")}
+    written = {height for (height,) in ask_sql(_url(world), "select distinct height from map_pages")}
     assert whole
     assert written - whole, "some commits wrote pages and no root"
