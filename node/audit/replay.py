@@ -13,12 +13,12 @@ from msgspec import Struct
 
 from contracts.execution import ChainState, ExecutedBlock, execute_block, genesis_state
 from contracts.states import KeyState, read_key
-from contracts.validators import closes_epoch
+from contracts.validators import closes_epoch, read_validators
 from ledger.blocks import Block, decode_block
 from ledger.certificates import decode_certificate, verify_finality
 from ledger.crypto.ed25519 import key_id
 from ledger.errors import LedgerError
-from ledger.state import Versioned
+from ledger.state import Versioned, map_key, map_value
 from ledger.transactions import MAX_LIFETIME_MS, SignedTransaction, decode_transaction, verify_transaction
 from node.audit.ahead import NOTHING, Ahead, StoredBlock, Vouched, Workers, read_ahead, reopen
 
@@ -95,7 +95,8 @@ class Replayer:
         self._recent: dict[str, int] = dict(start.recent)
         self._start = self._proved = start.state.height
         self.state = replace(start.state, read=self._read, is_recent=self._is_recent)
-        self._keys: dict[tuple[str, str], bytes] = {}
+        self.keys: dict[tuple[str, str], bytes] = {}
+        """Registered keys by participant and key id, for workers."""
         self._transactions = self._operations = self._refused = self._certificates = 0
         genesis_keys = (key for member in self.state.genesis.participants for key in member.signing_keys)
         self._learn_keys(KEY_PREFIX + key_id(bytes.fromhex(key.public_key)) for key in genesis_keys)
@@ -111,7 +112,7 @@ class Replayer:
 
         def submit(stored: StoredBlock) -> "Future[Ahead]":
             assert workers is not None
-            return workers.submit(stored, self._keys, self.state.validators, self.state.chain)
+            return workers.submit(stored, self.keys, self.state.validators, self.state.chain)
 
         for stored, ahead in read_ahead(blocks, submit if workers else None):
             seen(stored, self.take(stored, ahead))
@@ -149,6 +150,33 @@ class Replayer:
             header_hash=state.header_hash.hex(),
             start=self._start,
         )
+
+    def accept(
+        self, height: int, header_hash: bytes, time_ms: int, changes: Mapping[str, Versioned], leaves: Iterable[bytes]
+    ) -> None:
+        """A block taken as stated, not executed: what it wrote and added to the log. Raises LedgerError."""
+        state = self.state
+        self.values.update(changes)
+        self._learn_keys(changes)
+        written = {map_key(key): None if item.value is None else map_value(item) for key, item in changes.items()}
+        self.state = replace(
+            state,
+            header=None,
+            header_hash=header_hash,
+            height=height,
+            time_ms=time_ms,
+            state_map=state.state_map.update(written),
+            frontier=state.frontier.extend(leaves),
+            validators=read_validators(self._read, state.genesis),
+        )
+
+    def remember(self, tx_ids: Iterable[bytes], time_ms: int) -> None:
+        """The transactions of a block that was taken as stated: none may come again."""
+        self._recent.update((tx_id.hex(), time_ms) for tx_id in tx_ids)
+
+    def trust(self) -> None:
+        """The auditor vouches for the block reached: what follows is counted from here."""
+        self._start = self._proved = self.state.height
 
     def _execute(self, block: Block, ahead: Ahead) -> ExecutedBlock:
         vouched = dict(zip(block.transactions, ahead.transactions, strict=True)) if ahead.transactions else {}
@@ -188,7 +216,7 @@ class Replayer:
             identifier = name.removeprefix(KEY_PREFIX)
             key = read_key(self.state.read, identifier)
             if key is not None:
-                self._keys[key.participant, identifier] = bytes.fromhex(key.public_key)
+                self.keys[key.participant, identifier] = bytes.fromhex(key.public_key)
 
     def _keep(self, executed: ExecutedBlock) -> None:
         after = executed.after
