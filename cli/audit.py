@@ -1,4 +1,4 @@
-"""`claimnode audit`: dossiers written, verified and explained; whole ledgers replayed.
+"""`claimnode audit`: dossiers and proofs written, verified and explained; whole ledgers replayed.
 
 Knows files, options and exit codes. Must not know what a check means: node.audit holds the checks. Always true:
 `verify`, `explain` and `ledger` on a folder open no connection, and a result under an embedded genesis says UNTRUSTED
@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from cli.audit_ledger import replay
+from cli.audit_proofs import absent, read_identity, record, show_proof, view_proof
 from cli.client import NodeClient
 from cli.errors import EXIT_NO, AnswerIsNo, CliError
 from cli.node_options import node_options
@@ -63,20 +64,29 @@ def claim(claim_id: str, out: Path, client: NodeClient, as_json: bool) -> None:
 @click.argument("file")
 @click.option("--trust", type=click.Path(path_type=Path, dir_okay=False), help="The genesis you trust.")
 @click.option("--trust-embedded", is_flag=True, help="Use the file's own genesis: shows form, proves nothing.")
-@click.option("--lines", is_flag=True, help="FILE names a dossier a line; write one JSON answer a line, in order.")
+@click.option("--invoice", "invoice", help="The invoice that a proof has to be about (JSON file).")
+@click.option("--lines", is_flag=True, help="FILE names a file a line; write one JSON answer a line, in order.")
 @json_option
 @click.pass_context
 def verify(
-    context: click.Context, file: str, trust: Path | None, trust_embedded: bool, lines: bool, as_json: bool
+    context: click.Context,
+    file: str,
+    trust: Path | None,
+    trust_embedded: bool,
+    invoice: str | None,
+    lines: bool,
+    as_json: bool,
 ) -> None:
-    """Verify a dossier (FILE, - for standard input) offline, check by check.
+    """Verify a dossier or a proof (FILE, - for standard input) offline, check by check.
 
     Exit code 0: everything holds, 1: something does not (the first is named), 2: wrong use.
 
     \b
     Example: claimnode audit verify claim.dossier --trust genesis.json
+             claimnode audit verify unused.proof --trust genesis.json --invoice invoice.json
              ls *.dossier | claimnode audit verify --lines - --trust genesis.json
     """
+    from node.audit.proofs import is_proof
     from node.audit.report import AuditFailure
 
     if lines:
@@ -84,6 +94,13 @@ def verify(
             context.exit(EXIT_NO)
         return
     data = _read(file, MAX_DOSSIER_BYTES)
+    if is_proof(data):
+        if trust is None or trust_embedded:
+            raise CliError("trust", "a proof holds no genesis; name the one that you trust with --trust FILE")
+        show_proof(data, _trust(data, trust, False), read_identity(invoice) if invoice else None, as_json)
+        return
+    if invoice is not None:
+        raise CliError("invoice", f"--invoice goes with a proof about one; {file} is none")
     mark = UNTRUSTED if trust_embedded else ""
     try:
         verified = _verify(data, _trust(data, trust, trust_embedded))
@@ -135,6 +152,8 @@ def explain(file: str, lang: str, trust: Path | None, as_json: bool) -> None:
 
 
 audit.add_command(replay)
+audit.add_command(absent)
+audit.add_command(record)
 
 
 def _read(file: str, limit: int) -> bytes:
@@ -163,7 +182,9 @@ def _trust(data: bytes, trust: Path | None, embedded: bool) -> "ChainState":
 
 
 def _verify_lines(file: str, trust: "ChainState") -> bool:
-    """One answer for each dossier named in `file`; whether all of them hold. Programs are started once for all."""
+    """One answer for each file named in `file`; whether all of them hold. Programs are started once for all."""
+    from node.audit.proofcheck import verify_proof
+    from node.audit.proofs import is_proof
     from node.audit.report import AuditFailure
     from node.audit.verify import verify_dossier
 
@@ -171,8 +192,9 @@ def _verify_lines(file: str, trust: "ChainState") -> bool:
     with click.open_file(file) as names, _program_runner(trust) as run:
         for name in filter(None, map(str.strip, names)):
             try:
-                verified = verify_dossier(_read(name, MAX_DOSSIER_BYTES), trust, run)
-                answer = {"ok": True, "trusted": True, **_view(verified)}
+                data = _read(name, MAX_DOSSIER_BYTES)
+                found = view_proof(verify_proof(data, trust)) if is_proof(data) else None
+                answer = {"ok": True, "trusted": True, **(found or _view(verify_dossier(data, trust, run)))}
             except AuditFailure as failure:
                 answer, good = _failed(failure, trusted=True), False
             print_json({"file": name, **answer})

@@ -11,10 +11,12 @@ How codes are made (public rules of the fiscal authorities), digits counted from
 A foreign bill's identity holds neither.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from contracts.errors import InputError
 from contracts.genesis import Genesis
 
 Identity: TypeAlias = tuple[str, str, str]
@@ -28,6 +30,12 @@ _PLACES: Final[Mapping[tuple[str, int], tuple[int, int]]] = {
 }
 """(family, digits of the code) -> where province and year begin."""
 _DIGITAL_NUMBER: Final = 20
+_FORMS: Final = {
+    "medical": re.compile(r"[0-9]{8} [0-9]{10}"),
+    "vat": re.compile(r"(?:[0-9]{10}|[0-9]{12}) [0-9]{8}| [0-9]{20}"),
+    "foreign": re.compile(r"[0-9A-Z]{1,2000} [0-9A-Z]{1,1280}"),
+}
+"""Code and number as they come out of an accepted invoice: V02 for fiscal ones, F02 and F03 for foreign bills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,14 @@ class LockKey:
     region: str
     year: int
     public_key: str
+
+
+def check_identity(identity: Identity) -> None:
+    """Raise InputError `identity` for what no accepted invoice has: of that, anything could be said to be unused."""
+    family, code, number = identity
+    form = _FORMS.get(family)
+    if form is None or form.fullmatch(f"{code} {number}") is None:
+        raise InputError("identity", "/invoice", "type, code and number are not in the one form of rules V02, F02, F03")
 
 
 def province_and_year(identity: Identity) -> tuple[str, int]:

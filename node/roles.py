@@ -15,7 +15,8 @@ from typing import Any
 from msgspec import to_builtins
 
 from contracts.cases.evidence import date_of
-from contracts.states import read_participant
+from contracts.invoicekeys import Identity
+from contracts.states import read_nullifier, read_participant
 from ledger.crypto.keys import read_secret_file, write_secret_file
 from node.agents.bank import DemoBank
 from node.agents.house import House
@@ -23,6 +24,8 @@ from node.agents.ports import Ports
 from node.agents.programs import Programs
 from node.audit.build import build_dossier
 from node.audit.dossier import encode_dossier
+from node.audit.proofs import encode_proof
+from node.audit.proving import UnknownRecord, build_inclusion, build_invoice_proof
 from node.identity import KEYS
 from node.proofs import ChainSource
 from node.runtime import Node
@@ -79,6 +82,21 @@ class NodeRoles:
         path = [] if index is None else [item.hex() for item in source.leaf_path(index)]
         anchor = {"header": to_builtins(header), "certificate": to_builtins(certificate)}
         return {"anchor": anchor, "leaf_index": index, "path": path}
+
+    async def prove_invoice(self, identity: Identity) -> tuple[str | None, bytes]:
+        """(record that used the invoice, or None; the proof). Raises InputError, NoInvoiceKey, Unavailable."""
+        lock = await self.house.locks.lock_of(identity)
+        used = read_nullifier(self._node.chain.final.read, lock.nullifier)
+        source = ChainSource(self._node.chain)
+        proof = build_invoice_proof(source, identity, bytes.fromhex(lock.signature))
+        return (used.record_id if used else None), encode_proof(proof)
+
+    def prove_record(self, record_id: str) -> bytes | None:
+        """The binary form of a record's inclusion; None for no record."""
+        try:
+            return encode_proof(build_inclusion(ChainSource(self._node.chain), record_id))
+        except UnknownRecord:
+            return None
 
     async def dossier(self, claim_id: str) -> bytes:
         """The dossier of a claim, with what this participant may disclose. Raises UnknownClaim."""

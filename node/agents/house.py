@@ -18,6 +18,7 @@ from node.agents.commission import CommissionAgent
 from node.agents.disclosure import Discloser
 from node.agents.hospital import HospitalAgent
 from node.agents.insurer import InsurerAgent
+from node.agents.locks import LockDesk
 from node.agents.mailroom import Mailroom
 from node.agents.ports import Ports
 from node.agents.submitting import Submitter
@@ -46,6 +47,7 @@ class House:
         self.adjudicator = AdjudicatorAgent(ports) if judges else None
         self.mailroom = Mailroom(ports, Submitter(ports))
         self.discloser = Discloser(ports, self.insurer, self.adjudicator)
+        self.locks = LockDesk(ports, self.commission)
         found = (self.hospital, self.commission, self.insurer, self.adjudicator)
         self.agents: tuple[Agent, ...] = tuple(agent for agent in found if agent is not None)
         self._news = asyncio.Event()

@@ -42,6 +42,8 @@ ACCESS: Final[dict[tuple[str, str], Scope | str]] = {
     ("GET", "/v1/blocks/{height}/bytes"): "ledger",
     ("GET", "/v1/proofs/transactions/{tx_id}"): "ledger",
     ("GET", "/v1/proofs/state/{key:path}"): "ledger",
+    ("GET", "/v1/proofs/records/{record_id}"): "ledger",
+    ("POST", "/v1/proofs/invoices"): "dossier",
     ("GET", "/v1/events"): "read",
 }
 """(method, path template) -> the scope a token needs."""

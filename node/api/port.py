@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from contracts.execution import ChainState
 from contracts.genesis import Genesis
+from contracts.invoicekeys import Identity
 from node.clock import Clock
 from node.outcomes import FinalBlock, TransactionOutcome
 
@@ -90,6 +91,14 @@ class RolesPort(Protocol):
 
         Index null and path empty for the last final header itself.
         """
+        ...
+
+    async def prove_invoice(self, identity: Identity) -> tuple[str | None, bytes]:
+        """(record that used the invoice, or None; the proof's binary form). Raises InputError, NodeError."""
+        ...
+
+    def prove_record(self, record_id: str) -> bytes | None:
+        """The binary form of a record's inclusion; None for no record."""
         ...
 
     async def dossier(self, claim_id: str) -> bytes:

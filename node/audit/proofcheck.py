@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from contracts.errors import InputError
 from contracts.execution import ChainState
 from contracts.identifiers import derive_nullifier, derive_record_id, invoice_message
-from contracts.invoicekeys import Identity, find_lock_key
+from contracts.invoicekeys import Identity, check_identity, find_lock_key
 from contracts.states import NullifierState, RecordState, state_key
 from ledger.blocks import header_hash
 from ledger.certificates import signers_of, verify_finality
@@ -126,6 +127,10 @@ def _check_invoice(
 ) -> tuple[dict[int, str], str, dict[str, Any]]:
     if invoice is not None and invoice != proof.identity:
         raise AuditFailure(4, "other_invoice", "the proof is about another invoice than the one given")
+    try:
+        check_identity(proof.identity)
+    except InputError as error:
+        raise AuditFailure(4, error.code, error.detail) from None
     key = find_lock_key(start.genesis, proof.identity)
     if key is None:
         raise AuditFailure(4, "no_invoice_key", "the genesis has no key for invoices of this code and year")

@@ -75,6 +75,11 @@ class Delivery:
         self._pauses: dict[str, tuple[int, int]] = {}
         self._serving: dict[str, asyncio.Task[int]] = {}
 
+    @property
+    def peers(self) -> Peers:
+        """The links that parcels go over, for the few questions that need none."""
+        return self._peers
+
     def register(self) -> None:
         """Answer the two methods. Once, before the links start."""
         self._peers.register(PUT, self.handle_put)

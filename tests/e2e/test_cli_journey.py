@@ -133,6 +133,55 @@ def test_a_transaction_is_proved_to_whoever_holds_the_genesis(net: Path) -> None
     verify_finality(certificate, header_hash(anchor), validators, genesis_hash(genesis))
 
 
+def test_an_invoice_is_proved_unused_until_it_is_used(net: Path, tmp_path: Path) -> None:
+    """Asked for at the insurer's node, which asks the commission; verified by the genesis alone, without any node."""
+    episode = next(iter(SeededEpisodes().episodes()))
+    stay = {"admission": episode.admission, "discharge": episode.discharge}
+    documents = stay | {"invoice": episode.invoices[0], "charges": episode.charges[0]}
+    files = {kind: tmp_path / f"{kind}.json" for kind in documents}
+    for kind, path in files.items():
+        path.write_text(json.dumps(documents[kind]))
+    invoice, unused = files["invoice"], tmp_path / "unused.proof"
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(documents["invoice"] | {"number": "9999999999"}))
+    trust = ("--trust", net / "genesis.json")
+    answer = claimnode("audit", "absent", "--invoice", invoice, "--node", net / "insurer", "--out", unused, "--json")
+    assert answer["used"] is False
+    assert answer["bytes"] == unused.stat().st_size < 1_600
+    readable = tmp_path / "unused.json"
+    claimnode("audit", "absent", "--invoice", invoice, "--node", net / "tpa", "--out", readable)
+    assert readable.stat().st_size < 2_200
+    for proof in (unused, readable):
+        shown = claimnode("audit", "verify", proof, *trust, "--invoice", invoice, "--json")
+        assert shown["kind"] == "invoice-absence"
+        assert "not used up to height" in shown["statement"]
+        claimnode("audit", "verify", proof, *trust, "--invoice", other, code=1)
+        claimnode("audit", "verify", proof, code=2)
+    consent_id = claimnode(
+        "consent", "submit", _sign_consent(tmp_path, _commit_policy(net)), "--node", net / "hospital", "--json"
+    )["consent_id"]
+    named = [f"{kind}={path}" for kind, path in files.items()]
+    node = ("--consent", consent_id, "--node", net / "hospital", "--json")
+    published = claimnode("record", "publish", *named, *node)["records"]
+    record = tmp_path / "record.proof"
+    claimnode("audit", "record", published[0]["record_id"], "--node", net / "insurer-b", "--out", record)
+    assert claimnode("audit", "verify", record, *trust, "--json")["about"]["hospital"] == "hospital"
+    used = tmp_path / "used.proof"
+    asked = ("audit", "absent", "--invoice", invoice, "--out", used, "--node")
+    _wait(lambda: _exit_code(*asked, net / "insurer") == 1, SETTLE_S)
+    shown = claimnode("audit", "verify", used, *trust, "--invoice", invoice, "--json")
+    assert shown["kind"] == "invoice-presence"
+    used.unlink()
+    assert _exit_code(*asked, net / "insurer-b") == 1
+    assert not used.exists(), "a stranger to the consent is told that it was used, not where"
+    assert claimnode("audit", "verify", unused, *trust), "it still says what was true at its height"
+
+
+def _exit_code(*arguments: str | Path) -> int:
+    command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, check=False).returncode
+
+
 def _commit_policy(net: Path) -> str:
     policy = next(iter(SeededEpisodes().episodes())).policies[0]
     parties = {"co_adjudicators": ["tpa"], "escalation_to": "commission"}
