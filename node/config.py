@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from node.errors import ConfigError
+from node.witnessing.settings import WitnessConfig
 
 CONFIG_NAME = "node.toml"
 MAX_CONFIG_BYTES = 256 * 1024
@@ -109,6 +110,7 @@ class NodeConfig(_Part):
     ordering: OrderingConfig = OrderingConfig()
     log: LogConfig = LogConfig()
     clock: ClockConfig = ClockConfig()
+    witness: WitnessConfig = WitnessConfig()
     agents: dict[str, bool] = Field(default_factory=dict)
     """role = false switches that role's automatic work off."""
 

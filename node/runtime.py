@@ -15,8 +15,9 @@ from msgspec import Struct
 
 from consensus.types import Timing
 from contracts.genesis import genesis_hash
-from contracts.states import read_parameters
+from contracts.states import read_parameters, read_participant
 from ledger.certificates import ValidatorSet
+from ledger.checkpoints import origin_of
 from ledger.store import Store
 from ledger.transactions import Endorsement, SignedTransaction, build_transaction
 from node.chain import Chain
@@ -39,6 +40,10 @@ from node.outcomes import FinalBlock, TransactionOutcome
 from node.peers.frames import Lane
 from node.signatures import SignatureMemory
 from node.storeurl import store_url
+from node.witnessing.chainlog import ChainLog
+from node.witnessing.collector import Collector
+from node.witnessing.log import PublishedLog
+from node.witnessing.transport import WitnessPost
 
 LIFETIME_MS = 3_600_000
 """A transaction of this node's own expires one hour after it was signed: final within seconds, or never."""
@@ -82,6 +87,11 @@ class Node:
         self._intake = Intake(self._admit_from, blame, known, self._pace)
         self.accuser = Accuser(self.chain, identity.participant, self.submit, self.is_pending, log, stagger_s=STAGGER_S)
         self._tasks: list[asyncio.Task[None]] = []
+        self.published = PublishedLog(
+            ChainLog(self.chain), origin_of(self.network, self.chain.final.chain), self._note_seed
+        )
+        post = WitnessPost(config.peers.proxy)
+        self.witnesses = Collector(self.published, config.witness, folder / "data", clock, post, log)
         self.chain.on_commit.append(self._forget_final)
         links.protect(self._needed)
         links.on_message(Lane.CONSENSUS, self.driver.on_message)
@@ -107,8 +117,10 @@ class Node:
         evidence.on_kept.append(self.accuser.take)
         for proof in evidence.proofs:
             self.accuser.take(proof)
+        self.witnesses.load()
         await self.driver.start()
-        for work in (self.driver.run(), self.neighbours.run(), self._intake.run(), self.accuser.run(), self._repeat()):
+        parts = (self.driver, self.neighbours, self._intake, self.accuser, self.witnesses)
+        for work in (*(part.run() for part in parts), self._repeat()):
             self._tasks.append(asyncio.get_running_loop().create_task(work))
 
     async def wait_failed(self) -> None:
@@ -180,6 +192,7 @@ class Node:
             self.mempool.remove(receipt.tx_id)
             self._gossip.forget(receipt.tx_id)
         self.mempool.drop_expired(block.header.time_ms)
+        self.witnesses.block_added()
 
     async def _repeat(self) -> None:
         while True:
@@ -218,6 +231,7 @@ class Node:
             "clock_skew_ms": self.neighbours.skew_ms(),
             "standings": self._standings(),
             "evidence_kept": len(self.driver.reports.evidence),
+            "witness": self.witnesses.status(),
         }
 
     def figures(self) -> dict[str, Any]:
@@ -247,9 +261,16 @@ class Node:
             "syncing": driver.is_syncing,
             "peers": len(linked) < needed,
             "clock": abs(self.neighbours.skew_ms()) > MAX_SKEW_MS,
+            "not_witnessed": self.witnesses.is_short(),
             "behind": self.neighbours.proven_height() > self.chain.height + blocksync.RANGE_BLOCKS,
         }
         return [name for name, failed in checks.items() if failed]
+
+    def _note_seed(self) -> bytes | None:
+        """The note key, if it is the one that the registry names: others would be taken for a stranger's."""
+        known = read_participant(self.chain.final.read, self.identity.participant)
+        note = self.identity.note
+        return note.secret if known is not None and known.note_key == note.public.hex() else None
 
     def _standings(self) -> dict[str, dict[str, Any]]:
         """Peers that were blamed of late: score, bans so far, until when (wall clock) the peer is refused."""

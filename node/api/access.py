@@ -12,7 +12,7 @@ from node.api.problems import ApiError
 from node.api.tokens import Scope, TokenRecord, Tokens
 
 PUBLIC: Final = "public"
-"""Answers anybody: only what a load balancer asks."""
+"""Answers anybody: what a load balancer asks, and hashes of the log with a signature over them."""
 
 ACCESS: Final[dict[tuple[str, str], Scope | str]] = {
     ("GET", "/healthz"): PUBLIC,
@@ -45,6 +45,10 @@ ACCESS: Final[dict[tuple[str, str], Scope | str]] = {
     ("GET", "/v1/proofs/records/{record_id}"): "ledger",
     ("POST", "/v1/proofs/invoices"): "dossier",
     ("GET", "/v1/events"): "read",
+    ("GET", "/checkpoint"): PUBLIC,
+    ("GET", "/tile/{level}/{number:path}"): PUBLIC,
+    ("GET", "/tile/entries/{number:path}"): "ledger",
+    ("GET", "/v1/keys"): "read",
 }
 """(method, path template) -> the scope a token needs."""
 

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from contracts.errors import ContractError
 from ledger.errors import LedgerError
-from node.api import claims, customers, events, evidence, ledger, operations, proofs, transactions
+from node.api import claims, customers, events, evidence, ledger, logfiles, operations, proofs, transactions
 from node.api.access import ACCESS, authorise
 from node.api.directory import Directory
 from node.api.gate import Gate, Observer
@@ -96,6 +96,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     ledger.add_routes(app, node, roles)
     proofs.add_routes(app, node, roles)
     events.add_routes(app, node)
+    logfiles.add_routes(app, node)
     check_access_table(app)
     for kind in (ApiError, LedgerError, ContractError, NodeError, Exception):
         app.add_exception_handler(kind, handle_error)

@@ -14,6 +14,8 @@ from contracts.genesis import Genesis
 from contracts.invoicekeys import Identity
 from node.clock import Clock
 from node.outcomes import FinalBlock, TransactionOutcome
+from node.witnessing.collector import Collector
+from node.witnessing.log import PublishedLog
 
 
 class IdentityPort(Protocol):
@@ -44,6 +46,10 @@ class NodePort(Protocol):
     def network(self) -> str: ...
     @property
     def chain(self) -> ChainPort: ...
+    @property
+    def published(self) -> PublishedLog: ...
+    @property
+    def witnesses(self) -> Collector: ...
     @property
     def clock(self) -> Clock: ...
     async def submit(self, kind: str, body: Struct) -> str: ...

@@ -29,6 +29,8 @@ SAMPLES = {
     "record_id": make_hex("record"),
     "height": "1",
     "key:path": "participant/tpa",
+    "level": "0",
+    "number:path": "000.p/1",
 }
 
 
@@ -85,8 +87,13 @@ def test_each_scope_opens_its_own_routes_and_no_other(
             assert response.json()["code"] == "forbidden"
 
 
-def test_only_health_is_public() -> None:
-    assert {template for (_, template), scope in ACCESS.items() if scope == PUBLIC} == {"/healthz", "/readyz"}
+def test_only_health_and_hashes_are_public() -> None:
+    assert {template for (_, template), scope in ACCESS.items() if scope == PUBLIC} == {
+        "/healthz",
+        "/readyz",
+        "/checkpoint",
+        "/tile/{level}/{number:path}",
+    }
 
 
 def test_a_route_without_a_row_is_not_built() -> None:
