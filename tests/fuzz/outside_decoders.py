@@ -9,10 +9,12 @@ from typing import Any
 
 from starlette.requests import Request
 
+from cli.audit_proofs import read_identity
 from cli.consent import Draft, _as_draft, _instant
 from cli.errors import CliError
 from cli.network_config import load_network_config
 from cli.network_setup import parse_time
+from contracts.errors import InputError
 from contracts.machine.errors import ProgramRefused
 from ledger.certificates import verify_finality
 from ledger.encoding import decode, encode
@@ -279,6 +281,13 @@ OUTSIDE = (
         (CliError,),
         weight=1,
         message=FILE_MESSAGE,
+    ),
+    Decoder(
+        "cli.audit_proofs:read_identity",
+        _in_file("invoice.json", lambda path: read_identity(str(path))),
+        lambda: [document(json.dumps(OUTPATIENT).encode())],
+        (CliError, InputError),
+        weight=1,
     ),
     Decoder("cli.consent:_as_draft", _draft, _drafts, (CliError, DecodeError), weight=1),
     Decoder(
