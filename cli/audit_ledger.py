@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ledger.rowreader import StoreRows
     from node.audit.ahead import StoredBlock, Workers
     from node.audit.replay import Replay
-    from node.audit.storeaudit import StoreAudit, TrustedHeader
+    from node.folderaudit.folder import StoreAudit, TrustedHeader
 
 
 @click.command(name="ledger")
@@ -103,7 +103,7 @@ def _store_url(folder: Path) -> str | None:
 
 
 def _trusted(start: int | None, header: str | None, *, remote: bool) -> "TrustedHeader | None":
-    from node.audit.storeaudit import TrustedHeader
+    from node.folderaudit.folder import TrustedHeader
 
     if start is None and header is None:
         return None
@@ -124,8 +124,8 @@ def _trusted(start: int | None, header: str | None, *, remote: bool) -> "Trusted
 
 def _audit_folder(folder: Path, genesis: bytes, trusted: "TrustedHeader | None", processes: int | None) -> "StoreAudit":
     from ledger.errors import StoreError
-    from node.audit.faults import Faults
-    from node.audit.storeaudit import StoreAudit, audit_store
+    from node.folderaudit.faults import Faults
+    from node.folderaudit.folder import StoreAudit, audit_store
 
     try:
         with closing(open_rows(folder)) as rows:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Select, Table, func, select
+from sqlalchemy import Connection, Select, Table, bindparam, func, select
 
 from ledger.database import open_engine, translated
 from ledger.errors import StoreError
@@ -40,6 +40,10 @@ BODY_COLUMNS: Final = ("block", "receipts", "entries", "leaves", "changes")
 TABLES: Final[dict[str, Table]] = {
     table.name: table for table in (spine, bodies, state, transactions, map_pages, map_roots, log_tiles, log_positions)
 }
+
+_PAGE_VERSIONS: Final = (
+    select(map_pages).where(map_pages.c.path == bindparam("path")).order_by(map_pages.c.height.desc())
+)
 
 
 def read_only_url(path: Path) -> str:
@@ -174,8 +178,8 @@ class StoreRows:
 
     def map_page(self, path: bytes) -> list[tuple[int, Any]]:
         """(height, bytes) of every kept version of a page, newest first."""
-        query = select(map_pages).where(map_pages.c.path == path).order_by(map_pages.c.height.desc())
-        return [(row.height, row.page) for row in self._all(query)]
+        with translated():
+            return [(row.height, row.page) for row in self._connection.execute(_PAGE_VERSIONS, {"path": path})]
 
     def _one(self, query: Select[Any]) -> Any:
         with translated():

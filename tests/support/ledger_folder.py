@@ -26,7 +26,7 @@ def long_network() -> Network:
     first = network.commit_policy()
     _, claim_id = network.ready_claim(first.policy_id)
     network.adjudicate(claim_id)
-    for _ in range(6):
+    for _ in range(5):
         policies = tuple(network.make_policy() for _ in range(50))
         network.do("policy.commit", bodies.PolicyCommit(policies), "insurer")
     network.pay(network.payout_id(claim_id, first.policy_id))
@@ -40,7 +40,7 @@ def write_folder(
     (folder / "data").mkdir(parents=True)
     (folder / "genesis.json").write_bytes(network.genesis_bytes)
     store = Store(f"sqlite:///{folder / 'data' / 'ledger.db'}", genesis_hash(network.genesis_bytes))
-    chain = Chain(store, network.genesis_bytes, StatePages(store, write_keys=40, retained=6), STATE_KEYS)
+    chain = Chain(store, network.genesis_bytes, StatePages(store, write_keys=80, retained=3), STATE_KEYS)
     asyncio.run(_append(chain, network, network.blocks if blocks is None else blocks, frozenset(uncertified)))
     chain.close()
     store.close()

@@ -15,8 +15,8 @@ from ledger.state import Versioned
 from ledger.storerows import spine_values, state_values
 from ledger.storetables import encode_changes, seal
 from node.audit.ahead import Workers
-from node.audit.faults import FETCH_AGAIN
-from node.audit.storeaudit import StoreAudit, TrustedHeader, audit_store
+from node.folderaudit.faults import FETCH_AGAIN
+from node.folderaudit.folder import StoreAudit, TrustedHeader, audit_store
 from tests.support.ledger_folder import long_network, write_folder
 
 HEIGHT = 9
@@ -118,9 +118,9 @@ KEY = sorted(key for key in block().changes if key.startswith("policy/"))[7]
             (b"leafleaf",),
             ("log_positions", f"{b'leafleaf'.hex()}/3", "surplus"),
         ),
-        ("update map_roots set root = ? where height = 12", (bytes(32),), ("map_roots", "height 12", "differs")),
-        ("update map_roots set root = 'x' where height = 12", (), ("map_roots", "height 12", "damaged")),
-        ("update map_roots set page = ? where height = 12", (b"\0\0\0\0",), ("map_roots", "height 12", "damaged")),
+        ("update map_roots set root = ? where height = 10", (bytes(32),), ("map_roots", "height 10", "differs")),
+        ("update map_roots set root = 'x' where height = 10", (), ("map_roots", "height 10", "damaged")),
+        ("update map_roots set page = ? where height = 10", (b"\0\0\0\0",), ("map_roots", "height 10", "damaged")),
     ],
 )
 def test_a_damaged_row_is_named(

@@ -21,7 +21,7 @@ from ledger.parts import join_parts
 from ledger.rowreader import BODY_COLUMNS, StoreRows
 from ledger.state import Entry, Versioned, value_digest
 from ledger.storetables import SpineRow, decode_changes, encode_changes, open_parts
-from node.audit.faults import Faults
+from node.folderaudit.faults import Faults
 
 MAX_ENTRY_BYTES: Final = 4 * 2**20
 _receipts = msgspec.json.Decoder(tuple[Receipt, ...])

@@ -16,10 +16,10 @@ from ledger.logtiles import Tail
 from ledger.rowreader import StoreRows, missing_tiles
 from ledger.storetables import SCHEMA_VERSION, decode_changes
 from node.audit.ahead import NOTHING, Ahead, StoredBlock, Workers, read_ahead
-from node.audit.blockrows import BlockRows, check_executed, check_indexes, check_stated, read_block_rows
-from node.audit.faults import MAX_FAULTS, Fault, Faults, TooMany
 from node.audit.replay import LedgerFault, Replay, Replayer, start_at_genesis
-from node.audit.tables import check_map, check_state, check_state_root, check_surplus
+from node.folderaudit.blockrows import BlockRows, check_executed, check_indexes, check_stated, read_block_rows
+from node.folderaudit.faults import MAX_FAULTS, Fault, Faults, TooMany
+from node.folderaudit.tables import check_map, check_state, check_state_root, check_surplus
 
 MAX_FAILURES: Final = 3
 """Blocks one after the other that cannot be executed before the audit gives execution up."""

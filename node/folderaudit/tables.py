@@ -11,7 +11,7 @@ from ledger.mappages import TOP_PATH, decode_page, paged_map
 from ledger.rowreader import StoreRows
 from ledger.state import Versioned, map_key, map_value
 from ledger.statemap import Node, StateMap
-from node.audit.faults import Faults
+from node.folderaudit.faults import Faults
 
 StateRoot = Callable[[int], str | None]
 """height -> the state root in its header, None if that is not known"""
