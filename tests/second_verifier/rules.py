@@ -115,7 +115,7 @@ class Ledger:
         need(all((one.get("verdict"), one["case_id"]) == ("accepted", case_id) for one in records), 8, "evidence")
         pairs = [{"record_id": name, "commitment": self.state[f"record/{name}"]["commitment"]} for name in names]
         root = merkle_root([sha(b"\0" + encode(pair)) for pair in pairs]).hex()
-        self.state[f"case/{case_id}"] = {"records": names, "evidence_root": root}
+        self.state[f"case/{case_id}"] = {"records": names, "evidence_root": root, "time": self.time}
         pool = {"case_id": case_id, "version": 0, "commit": done["pool_commit"]}
         self.put(f"pool/{named('pool-id', {'case_id': case_id})}", pool)
 
@@ -135,6 +135,7 @@ class Ledger:
         consent, before = self.consent(claim["consent_id"], "adjudicate"), dict(self.state)
         pool_id = named("pool-id", {"case_id": consent["case_id"]})
         pool, case = self.state[f"pool/{pool_id}"], self.state[f"case/{consent['case_id']}"]
+        self._check_turn(claim["insurer"], consent, case["time"])
         for offset, said in enumerate(one["statement"] for one in signed):
             policy = self.state[f"policy/{said['policy_id']}"]
             account = self.state[f"account/{policy['account_id']}"]
@@ -161,6 +162,15 @@ class Ledger:
         left = {"version": pool["version"] + len(signed), "commit": signed[-1]["statement"]["pool_commit_out"]}
         self.put(f"pool/{pool_id}", pool | left)
         self.verdict = ([one["statement"] for one in signed], before) if name == self.mine else self.verdict
+
+    def _check_turn(self, insurer: str, consent: Json, turn: int) -> None:
+        """Insurers decide in the order of ranks; whose clock ran out loses its turn."""
+        ranks = {one["participant"]: one["rank"] for one in consent["grantees"] if one["rank"] is not None}
+        for who in sorted([who for who in ranks if ranks[who] < ranks[insurer]], key=ranks.__getitem__):
+            other = self.state[f"claim/{named('claim-id', {'case_id': consent['case_id'], 'insurer': who})}"]
+            deadline, decided = turn + self.genesis["parameters"]["decide_ms"], other.get("decided_ms")
+            need(decided is not None or self.time > deadline, 8, "another insurer decides first")
+            turn = max(turn, min(deadline, deadline if decided is None else decided))
 
     def _check_signers(self, signed: Json, policy: Json, consent: Json) -> None:
         """The insurer, and enough listed co-adjudicators outside its control group whom the customer named."""

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from contracts import records
+from contracts.bodies import ConsentRevoke, RecordPublish
 from contracts.execution import ChainState
 from contracts.machine.evaluation import LoadedProgram, load_program
 from ledger.certificates import Certificate, ValidatorSet, verify_finality
 from ledger.crypto import bls
 from ledger.encoding import decode, encode
 from ledger.errors import SignatureError
+from node.audit.build import Material, build_dossier
 from node.audit.dossier import encode_dossier
 from node.audit.programs import find_program
 from node.audit.report import AuditFailure
@@ -23,7 +27,7 @@ from node.audit.verify import read_trust, verify_dossier
 from tests.second_verifier import verifier
 from tests.second_verifier.tampering import tampered
 from tests.support.dossiers import Sample, make_samples
-from tests.support.ledger_source import certify
+from tests.support.ledger_source import MemorySource, certify
 from tests.support.network_builder import Network
 
 HERE = Path(__file__).parent
@@ -139,10 +143,6 @@ def test_both_say_the_same_of_spoilt_dossiers() -> None:
 
 def test_neither_takes_a_notarization_or_a_skipped_block() -> None:
     """A notarized block may have been skipped: no quorum's word but a finalization of this very header counts."""
-    from contracts.bodies import ConsentRevoke
-    from node.audit.build import Material, build_dossier
-    from tests.support.ledger_source import MemorySource
-
     network = Network()
     policy = network.commit_policy()
     customer, claim_id = network.ready_claim(policy.policy_id)
@@ -162,6 +162,24 @@ def test_neither_takes_a_notarization_or_a_skipped_block() -> None:
         assert first_answer(spoilt, network.genesis_bytes) == second_answer(spoilt, network.genesis_bytes) == REFUSED
 
 
+def test_only_the_first_sees_a_rule_that_all_validators_broke(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quorum that agreed on a wrong execution: rules outside the second verifier's list are re-executed by the first.
+
+    Here everybody let a ciphertext of an unpadded size pass. No change of a file alone leads here.
+    """
+    network = Network()
+    policy = network.commit_policy()
+    with monkeypatch.context() as patched:
+        patched.setattr(records, "_check_padding", lambda size: None)
+        customer = network.grant(policy.policy_id)
+        item = replace(network.make_record(customer, "admission"), padded_size=1)
+        assert network.do("record.publish", RecordPublish((item,)), "hospital").code == "ok"
+        claim_id = network.claim_id(customer)
+        data = encode_dossier(build_dossier(MemorySource(network), claim_id, Material()))
+    assert first_answer(data, network.genesis_bytes) == REFUSED
+    assert second_answer(data, network.genesis_bytes) != REFUSED
+
+
 @pytest.mark.slow
 def test_agreement_on_two_hundred_true_and_two_thousand_spoilt() -> None:
     samples = make_samples(MANY_SAMPLES)
@@ -172,5 +190,6 @@ def test_agreement_on_two_hundred_true_and_two_thousand_spoilt() -> None:
 @pytest.mark.slow
 def test_agreement_with_the_reference_of_bls() -> None:
     samples = make_samples(SAMPLES)[::8]
+    assert len(samples) == 5
     check_true(samples, verifier.G2ProofOfPossession.FastAggregateVerify)
     check_tampered(samples, 10, seed=7, verify_aggregate=verifier.G2ProofOfPossession.FastAggregateVerify)

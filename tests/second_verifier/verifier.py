@@ -5,7 +5,7 @@ Uses the standard library, py_ecc (BLS), starlark, and nacl for Ed25519 (its str
 `rules`, 9 to 12 in `openings`, the program's run in `rerun`. The genesis is trusted as it is. Every object is either
 hashed whole or closed (`closed`), so no field is left unbound.
 
-What only the first verifier checks. Of check 8: roles, periods, sizes, body schemas, the order of ranks, live leases of
+What only the first verifier checks. Of check 8: roles, periods, sizes, body schemas, live leases of
 others, whether evidence is complete, the codes of refused operations, status by status, and the bytes of `claim`,
 `case`, `record`, `nullifier` and `payout` values (their version and predecessor are checked here, and the values of
 policies, accounts, consents and loss pools are derived). Of 10 and 11: ranges of a case's fields, how the `use` of an
@@ -65,6 +65,7 @@ def _verify(data: bytes, trusted: bytes, verify_aggregate: Aggregate) -> Json:
     closed(file, "v kind genesis claim_id insurer anchor payee " + " ".join(LISTS))
     closed(file["anchor"], "header certificate")
     for name, fields in LISTS.items():
+        need(type(file[name]) is list, 1, "a list")
         for item in file[name]:
             closed(item, fields)
     need((file["v"], file["kind"]) == (1, "claim-dossier"), 1, "version")
@@ -133,6 +134,7 @@ def _check_leaf(number: int, anchor: Json, data: bytes, item: Json) -> bytes:
     at, last = item["leaf_index"], anchor["log_size"] - 1
     need(at <= last, number, "range")
     known = leaf = sha(b"\0" + data)
+    need(type(item["path"]) is list, 1, "a list")
     for part in map(unhex, item["path"]):
         need(last > 0, number, "path too long")
         if at & 1 or at == last:
@@ -171,6 +173,7 @@ def _check_transactions(file: Json, genesis: Json) -> dict[str, Json]:
 def _check_head(head: Json, leaves: list[tuple[bytes, Json]], root: str) -> None:
     """Check 7: an unbroken chain of versions, and the last of them in the state map."""
     closed(head["path"], "depth bitmap siblings other")
+    need(type(head["path"]["siblings"]) is list, 1, "a list")
     version, before = 0, ""
     for leaf, entry in leaves:
         for write in [item for item in entry["writes"] if item["key"] == head["key"]][:1]:
