@@ -38,6 +38,17 @@ def new_schema() -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def new_server_database() -> Iterator[str]:
+    """The URL of an empty database of its own on the server: for tests that end sessions or set its defaults."""
+    server, name = server_url(), f"test_{secrets.token_hex(6)}"
+    _administer(server, f"CREATE DATABASE {name}")
+    try:
+        yield make_url(server).set(database=name).render_as_string(False)
+    finally:
+        _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextlib.contextmanager
 def new_database(kind: str, folder: Path) -> Iterator[str]:
     """The URL of an empty store of this kind; a file lies in `folder`."""
     if kind == SQLITE:
@@ -70,6 +81,13 @@ def ask_sql(url: str, query: str) -> list[Any]:
         rows = [tuple(row) for row in connection.execute(text(query))]
     engine.dispose()
     return rows
+
+
+def end_sessions(url: str) -> None:
+    """End every session of this URL's database, as a restart of the server does; returns when they are gone."""
+    name = make_url(url).database
+    query = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+    _administer(server_url(), query)
 
 
 def _administer(url: str, statement: str) -> None:
