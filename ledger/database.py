@@ -58,7 +58,7 @@ def open_engine(url: str) -> Engine:
     """An engine for this URL, prepared. Raises StoreError `database` for one that is not understood, `driver`."""
     try:
         target = make_url(url)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, ValueError):
         raise StoreError(
             "database", "the store's URL is not understood; expected sqlite:///PATH or postgresql+psycopg://..."
         ) from None
