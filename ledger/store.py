@@ -11,11 +11,9 @@ A block is one row of bytes plus one row of small facts (`spine`); state is fold
 writer does both. `transactions` is a narrow index: an answer from it is confirmed by the receipts it points at.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from ledger.database import Bulk, PointRead, open_engine, translated
 from ledger.errors import StoreError
@@ -23,20 +21,18 @@ from ledger.logstore import LogStore
 from ledger.logtiles import TILE_WIDTH, Tail, read_tail
 from ledger.mapstore import MapStore
 from ledger.merkle import HASH_BYTES
-from ledger.parts import join_parts
+from ledger.parts import first_part
+from ledger.remains import Remains
 from ledger.schema import check_schema
 from ledger.state import Versioned
+from ledger.storerows import body_values, open_spine, open_state, record_spine, spine_values, state_values
 from ledger.storetables import (
-    CHECK_BYTES,
     FinalBlockRecord,
     MapRecord,
     SpineRow,
     bodies,
     decode_changes,
-    encode_changes,
     open_parts,
-    seal,
-    seal_state,
     spine,
     state,
     transactions,
@@ -75,6 +71,7 @@ class Store:
             self._end()
             raise
         self._index_transactions = Bulk(self._engine, transactions.insert(), tuple(transactions.c.keys()))
+        self._read_place = PointRead(self._engine, _place_of_entry(), ("at",))
         self._read_state = PointRead(self._engine, select(state).where(state.c.key == bindparam("of")), ("of",))
         self.map = MapStore(self._engine)
         self.log = LogStore(self._engine)
@@ -88,9 +85,11 @@ class Store:
 
     def close(self) -> None:
         """Release every connection."""
+        self._read_place.close()
         self._read_state.close()
         self.map.close()
         self.log.close()
+        self.remains.close()
         self._end()
 
     def _end(self) -> None:
@@ -100,9 +99,11 @@ class Store:
 
     def _stored_height(self) -> int:
         with self._engine.connect() as connection:
+            self.remains = Remains(self._engine, connection)
             height = connection.execute(select(func.max(spine.c.height))).scalar() or 0
-            count = connection.execute(select(func.count()).select_from(spine)).scalar()
-        if count != height:
+            above = spine.c.height > self.remains.base_height
+            count = connection.execute(select(func.count()).select_from(spine).where(above)).scalar()
+        if self.remains.base_height + (count or 0) != height:
             raise StoreError("damaged", f"{count} blocks are stored up to height {height}")
         return int(height)
 
@@ -155,21 +156,41 @@ class Store:
 
     def _append_one(self, connection: Connection, record: FinalBlockRecord, tail: Tail) -> Tail:
         height = record.height
-        connection.execute(spine.insert(), _spine_values(record))
-        connection.execute(bodies.insert(), _body_values(record))
+        connection.execute(spine.insert(), spine_values(record_spine(record)))
+        connection.execute(bodies.insert(), body_values(record))
         self._index_transactions(connection, [(tx, height, at) for at, tx in enumerate(record.transactions)])
-        self._fold_state(connection, [_state_values(key, item) for key, item in record.changes.items()])
+        self._fold_state(connection, [state_values(key, item) for key, item in record.changes.items()])
         longer, tiles = tail.extend(record.leaves)
         self.log.write(connection, tiles, record.first_leaf, record.leaves)
         return longer
+
+    def fill(self, work: Callable[[Connection], None]) -> None:
+        """Write what a snapshot brings into an empty store, in one transaction; then close and open it again.
+
+        Raises StoreError `not_empty`, and whatever `work` raises: nothing was written then.
+        """
+        if self._height:
+            raise StoreError("not_empty", f"the store is at height {self._height}")
+        assert self._writer is not None, "a store opened to read is not written"
+        with translated():
+            connection = self._writer.connect()
+            try:
+                work(connection)
+                connection.commit()
+            finally:
+                self._writer.release(connection)
 
     def set_last(self, height: int, tail: Tail | None) -> None:
         """Called by a committed PreparedAppend; without a tail it is read again."""
         self._height, self._tail = height, tail
 
     def spine(self, height: int) -> SpineRow:
-        """Small facts of one block. Raises StoreError `unknown_height`, `damaged`."""
-        return self._spine_row(spine.c.height == height, f"height {height}")
+        """Small facts of one block. Raises StoreError `unknown_height`, `pruned`, `damaged`."""
+        with translated(), self._engine.connect() as connection:
+            row = connection.execute(select(spine).where(spine.c.height == height)).first()
+        if row is None:
+            raise self._absent(height)
+        return open_spine(row)
 
     def spine_of(self, header_hash: bytes) -> SpineRow | None:
         """Small facts of the block with this header hash, None if it is not stored."""
@@ -178,17 +199,22 @@ class Store:
         return None if row is None else open_spine(row)
 
     def spines_down(self, from_height: int) -> Iterator[SpineRow]:
-        """Small facts of every block from `from_height` down to 1, newest first, read in bounded pieces."""
+        """Small facts of every stored block from `from_height` down, newest first, read in bounded pieces."""
         while from_height > 0:
             query = select(spine).where(spine.c.height <= from_height).order_by(spine.c.height.desc()).limit(MAX_RANGE)
             with translated(), self._engine.connect() as connection:
                 rows = connection.execute(query).all()
             yield from (open_spine(row) for row in rows)
-            from_height -= MAX_RANGE
+            from_height = rows[-1].height - 1 if rows else 0
 
     def block(self, height: int) -> bytes:
-        """The block's bytes."""
+        """The block's bytes. Raises StoreError `pruned`, `unknown_height`, `damaged`, as all reads of one block."""
         return self._body(height, "block")
+
+    def header(self, height: int) -> bytes:
+        """The header's bytes, also of a block of which only the header is left."""
+        left = self.remains.header(height)
+        return first_part(self._body(height, "block")) if left is None else left
 
     def receipts(self, height: int) -> bytes:
         """The receipts, as the writer gave them."""
@@ -200,7 +226,8 @@ class Store:
 
     def leaf_hashes(self, height: int) -> tuple[bytes, ...]:
         """The leaf hashes of those entries."""
-        data = self._body(height, "leaves")
+        left = self.remains.leaves(height)
+        data = self._body(height, "leaves") if left is None else left
         return tuple(data[at : at + 32] for at in range(0, len(data), 32))
 
     def changes(self, height: int) -> dict[str, Versioned]:
@@ -226,37 +253,49 @@ class Store:
     def _log_tail(self) -> Tail:
         """The partial tiles; the first time from the last blocks' leaves and the full tiles."""
         if self._tail is None:
-            self._tail = self._load_tail()
+            self._tail = self.tail_at(self._height)
         return self._tail
 
-    def _load_tail(self) -> Tail:
+    def tail_at(self, height: int) -> Tail:
+        """The log's partial tiles after a stored block that is not far below the last one."""
         leaves: list[bytes] = []
         size = wanted = 0
-        for row in self.spines_down(self._height):
-            if row.height == self._height:
+        for row in self.spines_down(height):
+            if row.height == height:
                 size = row.first_leaf + row.leaf_count
                 wanted = size % TILE_WIDTH
-            if len(leaves) >= wanted:
+            if len(leaves) >= wanted or row.height <= self.remains.base_height:
                 break
             leaves = [*self.leaf_hashes(row.height), *leaves]
-        return read_tail(size, leaves[len(leaves) - wanted :], self.log.tile)
+        if len(leaves) < wanted:
+            leaves = [*self.remains.base_leaves(), *leaves]
+        return read_tail(size, leaves[len(leaves) - wanted :], self.log.tile, self.remains.tile_root)
 
     def height_of_entry(self, index: int) -> int:
         """The block that added log entry `index` (0-based). Raises StoreError `unknown_entry`."""
-        query = select(func.max(spine.c.height)).where(spine.c.first_leaf <= index)
-        with translated(), self._engine.connect() as connection:
-            height = connection.execute(query).scalar()
-        if index < 0 or height is None:
+        if 0 <= index < self.remains.base_size:
+            raise self.remains.pruned(f"log entry {index}")
+        return self._place_of(index)[0]
+
+    def _place_of(self, index: int) -> tuple[int, int]:
+        """(height, first leaf) of the block that added log entry `index`."""
+        rows = self._read_place(index) if index >= 0 else []
+        if not rows:
             raise StoreError("unknown_entry", f"no log entry {index}")
-        row = self.spine(height)
-        if index >= row.first_leaf + row.leaf_count:
+        height, first_leaf, leaf_count = rows[0]
+        if index >= first_leaf + leaf_count:
             raise StoreError("unknown_entry", f"no log entry {index} yet")
-        return row.height
+        return height, first_leaf
 
     def entry(self, index: int) -> bytes:
         """Log entry `index` (0-based). Raises StoreError `unknown_entry`, `damaged`."""
-        height = self.height_of_entry(index)
-        return self.entries(height)[index - self.spine(height).first_leaf]
+        if 0 <= index < self.remains.base_size:
+            raise self.remains.pruned(f"log entry {index}")
+        height, first_leaf = self._place_of(index)
+        if self.remains.header(height) is None:
+            return self.entries(height)[index - first_leaf]
+        at = index % TILE_WIDTH * HASH_BYTES
+        return self.remains.entry(self.tile(0, index // TILE_WIDTH)[at : at + HASH_BYTES])
 
     def certificate_at(self, height: int) -> bytes | None:
         """The certificate of exactly this block; None if a descendant's certificate made it final."""
@@ -296,19 +335,17 @@ class Store:
             for row in connection.execution_options(yield_per=MAX_RANGE).execute(select(state)):
                 yield open_state(row)
 
-    def _spine_row(self, condition: Any, what: str) -> SpineRow:
-        with translated(), self._engine.connect() as connection:
-            row = connection.execute(select(spine).where(condition)).first()
-        if row is None:
-            raise StoreError("unknown_height", f"no block at {what}; the last one is {self._height}")
-        return open_spine(row)
-
     def _body(self, height: int, column: str) -> bytes:
         with translated(), self._engine.connect() as connection:
             sealed = connection.execute(select(bodies.c[column]).where(bodies.c.height == height)).scalar()
         if sealed is None:
-            raise StoreError("unknown_height", f"no block at height {height}; the last one is {self._height}")
+            raise self._absent(height)
         return unseal(f"{column}/{height}", sealed)
+
+    def _absent(self, height: int) -> StoreError:
+        if 0 < height < self.remains.base_height or self.remains.header(height) is not None:
+            return self.remains.pruned(f"block {height}")
+        return StoreError("unknown_height", f"no block at height {height}; the last one is {self._height}")
 
 
 class PreparedAppend:
@@ -334,62 +371,7 @@ class PreparedAppend:
         self._store.set_last(self._height, self._tail)
 
 
-def _spine_values(record: FinalBlockRecord) -> dict[str, Any]:
-    row = SpineRow(
-        height=record.height,
-        view=record.view,
-        time_ms=record.time_ms,
-        header_hash=record.header_hash,
-        first_leaf=record.first_leaf,
-        leaf_count=len(record.leaves),
-        certificate=record.certificate,
-        transactions=record.transactions,
-        peaks=record.peaks,
-    )
-    values = row.columns()
-    return values | {"seal": _spine_seal(values)}
-
-
-def _spine_seal(values: Mapping[str, Any]) -> bytes:
-    parts = [values[name] for name in SpineRow.COLUMNS]
-    plain = [part if isinstance(part, bytes) else repr(part).encode() for part in parts]
-    return hashlib.sha256(join_parts(plain)).digest()[:CHECK_BYTES]
-
-
-def open_spine(row: Any) -> SpineRow:
-    """A row of the table as facts. Raises StoreError `damaged` unless it matches its checksum."""
-    values = {name: getattr(row, name) for name in SpineRow.COLUMNS}
-    if _spine_seal(values) != row.seal:
-        raise StoreError("damaged", f"spine/{row.height} does not match its checksum")
-    return SpineRow.of(values)
-
-
-def _body_values(record: FinalBlockRecord) -> dict[str, Any]:
-    parts = {
-        "block": record.block,
-        "receipts": record.receipts,
-        "entries": join_parts(record.entries),
-        "leaves": b"".join(record.leaves),
-        "changes": encode_changes(record.changes),
-    }
-    sealed = {name: seal(f"{name}/{record.height}", data) for name, data in parts.items()}
-    return {"height": record.height} | sealed
-
-
-def _has_types(key: Any, item: Versioned) -> bool:
-    """SQLite gives back what stands in a damaged row, of whatever type."""
-    typed = isinstance(key, str) and isinstance(item.entry, bytes) and isinstance(item.value, bytes | None)
-    return typed and isinstance(item.version, int) and 0 <= item.version < 2**63
-
-
-def _state_values(key: str, item: Versioned) -> tuple[Any, ...]:
-    return key, item.version, item.entry, item.value, seal_state(key, item)[:CHECK_BYTES]
-
-
-def open_state(row: Any) -> tuple[str, Versioned]:
-    """A row of the table as (key, value). Raises StoreError `damaged` unless it matches its checksum."""
-    key, version, entry, value, seal = row
-    item = Versioned(version=version, entry=entry, value=value)
-    if not _has_types(key, item) or seal_state(key, item)[:CHECK_BYTES] != seal:
-        raise StoreError("damaged", f"the state row of {key} does not match its checksum")
-    return key, item
+def _place_of_entry() -> Select[tuple[int, int, int]]:
+    """The block whose first leaf is the last one at or before an index; every block has a leaf."""
+    last = select(func.max(spine.c.first_leaf)).where(spine.c.first_leaf <= bindparam("at")).scalar_subquery()
+    return select(spine.c.height, spine.c.first_leaf, spine.c.leaf_count).where(spine.c.first_leaf == last)

@@ -15,9 +15,9 @@ import msgspec
 from contracts.execution import ChainState, ExecutedBlock, genesis_state
 from contracts.receipts import Receipt
 from contracts.validators import closes_epoch, read_validators
-from ledger.blocks import decode_block, header_hash
-from ledger.encoding import encode_trusted
-from ledger.errors import LedgerError, StoreError
+from ledger.blocks import Header, decode_block, header_hash
+from ledger.encoding import decode_as, encode_trusted
+from ledger.errors import DecodeError, LedgerError, StoreError
 from ledger.merkle import Frontier, leaf_hash
 from ledger.state import Versioned, map_key, map_value
 from ledger.statemap import StateMap
@@ -178,6 +178,10 @@ class Chain:
             if state_map.top is not None:
                 self._trim()
 
+    def header_at(self, height: int) -> Header:
+        """A final header, also of a block that was pruned. Raises StoreError `unknown_height`, `pruned`, `damaged`."""
+        return self._load_header(height)
+
     def block_at(self, height: int) -> FinalBlock:
         """A final block. Raises StoreError `unknown_height`, `damaged`."""
         if not 1 <= height <= self.final.height:
@@ -203,6 +207,8 @@ class Chain:
         if not 0 <= height <= self.store.height:
             raise StoreError("unknown_height", f"no block at height {height}; the last one is {self.store.height}")
         written, state_map = self._pages.at(height) or (0, self.genesis_state.state_map)
+        if written < self.store.remains.base_height:
+            raise self.store.remains.pruned(f"state at height {height}")
         for between in range(written + 1, height + 1):
             state_map = state_map.update(_map_changes(self.store.changes(between)))
         return state_map
@@ -280,13 +286,19 @@ class Chain:
         row = self.store.spine(height)
         return FinalBlock(height, row.header_hash, block.header, encoded, receipts, row.certificate)
 
+    def _load_header(self, height: int) -> Header:
+        try:
+            return decode_as(self.store.header(height), Header)
+        except DecodeError as error:
+            raise StoreError("damaged", f"header {height} cannot be read back: {error}") from None
+
     def _load_final(self) -> ChainState:
         """The state of the last stored block, rebuilt and compared with its header."""
         start = self.genesis_state
         height = self.store.height
         if not height:
             return replace(start, read=self._state.read, is_recent=self.recent.contains)
-        row, header = self.store.spine(height), self._load_block(height).header
+        row, header = self.store.spine(height), self._load_header(height)
         state_map = self._map = self.map_at(height)
         rows = self._state.whole()  # else each key is compared with the map when it is read
         folded = state_map if rows is None else start.state_map.update(_map_changes(rows))

@@ -5,6 +5,7 @@
      +- Rejected                 a submitted transaction that this node does not take; nothing was recorded
      |   +- Overloaded           not now: the same submission may succeed after `retry_after_ms`
      +- Halted                   this node stopped taking part; it answers reads and reports not ready
+     +- SnapshotRefused          a snapshot or backup that is not what it must be; nothing of it was used
      +- Unavailable              a peer, or this node's own disk, did not do its part in time
 
 `detail` never contains personal or medical data.
@@ -44,6 +45,10 @@ class Overloaded(Rejected):
 
 class Halted(NodeError):
     """Taking part would be unsafe. A person must look; restarting alone does not help."""
+
+
+class SnapshotRefused(NodeError):
+    """A snapshot or backup that is damaged, malicious, or not for this node. Nothing of it is in use."""
 
 
 class Unavailable(NodeError):
