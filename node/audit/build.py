@@ -118,6 +118,7 @@ class _Collector:
 
     def __init__(self, source: LedgerSource, claim_id: str, claim: ClaimState) -> None:
         self._source = source
+        self._finder = ReadFinder(source)
         self._claim_id = claim_id
         self._claim = claim
         self._queue: deque[str] = deque()
@@ -178,12 +179,11 @@ class _Collector:
 
     def _carry_reads(self) -> None:
         """What the operations looked at; an entry of a transaction that is executed anyway is executed as well."""
-        finder = ReadFinder(self._source)
         executed = {entry.tx_id for entry in self.entries.values()}
         joined = True
         while joined:
             joined, foreign = False, []
-            for place in sorted(finder.find(self.entries)):
+            for place in sorted(self._finder.find(self.entries)):
                 index = self._source.leaf_index(place[2])
                 entry = decode_as(self._source.leaf(index), Entry)
                 if index not in self.entries and entry.tx_id in executed:
@@ -211,7 +211,7 @@ class _Collector:
             return
         index = self._source.leaf_index(leaf)
         entry = decode_as(self._source.leaf(index), Entry)
-        value = self._source.value_written(entry.height, key)
+        value = self._finder.value_of(key, entry, index)
         assert value is not None, "a shared object is never deleted"
         self.carried.append(CarriedValue(key=key, version=version, value=decode(value)))
         self.carried_leaves.add(index)
