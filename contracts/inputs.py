@@ -9,6 +9,8 @@ import json
 from typing import Any, Final, Never
 
 from contracts.errors import InputError, pointer
+from ledger.encoding import check_nesting
+from ledger.errors import DecodeError
 
 ERROR_CODES: Final = frozenset(
     {
@@ -40,6 +42,7 @@ def decode_document(data: bytes | str, *, limit: int = MAX_DOCUMENT_BYTES) -> An
     if len(raw) > limit:
         raise InputError("too_large", "", f"more than {limit} bytes")
     try:
+        check_nesting(raw, MAX_DEPTH)
         text = raw.decode("utf-8")
         if text.startswith("\ufeff"):
             raise InputError("json", "", "starts with a byte order mark; save it as plain UTF-8")
@@ -49,7 +52,7 @@ def decode_document(data: bytes | str, *, limit: int = MAX_DOCUMENT_BYTES) -> An
     except json.JSONDecodeError as error:
         at = f"line {error.lineno} column {error.colno}"
         raise InputError("json", "", f"no JSON text: {error.msg} at {at}") from None
-    except RecursionError:
+    except DecodeError:
         raise InputError("too_large", "", f"nested deeper than {MAX_DEPTH}") from None
     except ValueError:
         raise InputError("json", "", "a number of more than 4,000 digits") from None

@@ -56,7 +56,7 @@ def decode(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Any:
     """
     if len(data) > limit:
         raise DecodeError("too_large", f"{len(data)} bytes, at most {limit} are read")
-    _check_nesting(data)
+    check_nesting(data)
     try:
         value = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -92,11 +92,15 @@ def schema_fault(error: Exception) -> str:
     return what + (f" `{quoted[1:-1]}`" if "field" in what and _NAME.fullmatch(quoted[1:-1]) else "") + (place or "")
 
 
-def _check_nesting(data: bytes) -> None:
-    """Refuse deep nesting before the parser recurses; how deep it may go depends on the whole process."""
+def check_nesting(data: bytes, most: int = MAX_DEPTH) -> None:
+    """Refuse deep nesting (DecodeError `depth`) before a parser recurses.
+
+    How deep it may go depends on the whole process: a library that raises the limit of recursion turns a deep text
+    into the end of the process.
+    """
     brackets = data.translate(None, _NO_BRACKETS)
-    if _depth_of(brackets) > MAX_DEPTH and _depth_of(_STRING.sub(b"", data).translate(None, _NO_BRACKETS)) > MAX_DEPTH:
-        raise DecodeError("depth", f"nested deeper than {MAX_DEPTH}")
+    if _depth_of(brackets) > most and _depth_of(_STRING.sub(b"", data).translate(None, _NO_BRACKETS)) > most:
+        raise DecodeError("depth", f"nested deeper than {most}")
 
 
 def _depth_of(brackets: bytes) -> int:

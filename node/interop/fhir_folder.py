@@ -28,8 +28,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from ledger.encoding import check_nesting
+from ledger.errors import DecodeError
+
 MAX_LINE_BYTES = 4 * 2**20
 """One resource; a large ExplanationOfBenefit is about 200 kB."""
+MAX_DEPTH = 64
+"""Nesting of one resource; FHIR R4 resources need a dozen."""
 MAX_RESOURCES = 2_000_000
 """Resources of one folder held in memory."""
 INPATIENT_CLASSES = frozenset({"IMP", "ACUTE", "NONAC"})
@@ -153,8 +158,9 @@ def _read_line(line: bytes) -> tuple[dict[str, Any] | None, str | None]:
     if len(line) > MAX_LINE_BYTES:
         return None, "line_too_long"
     try:
+        check_nesting(line, MAX_DEPTH)
         value = json.loads(line, parse_float=Decimal)
-    except (ValueError, RecursionError):
+    except (ValueError, DecodeError):
         return None, "json"
     if not isinstance(value, dict) or not isinstance(value.get("resourceType"), str):
         return None, "no_resource"
