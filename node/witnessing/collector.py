@@ -7,7 +7,6 @@ log; the last witnessed checkpoint survives a restart, and a ledger that does no
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +27,7 @@ from ledger.notes import (
 )
 from node.clock import Clock
 from node.errors import NodeError, Unavailable
+from node.witnessing.files import write_whole
 from node.witnessing.log import PublishedLog
 from node.witnessing.settings import WitnessConfig
 
@@ -175,7 +175,7 @@ class Collector:
                 status, answer = await self._post(url, body)
                 if status == 200:
                     self._sizes[url] = checkpoint.size
-                    return read_cosignature(answer, note, self._keys[url])
+                    return parse_cosignature(answer, note, self._keys[url])
                 code = self._refusal(url, status, answer, old, checkpoint.size)
                 if code is not None:
                     self._fault(url, before, code)
@@ -239,7 +239,7 @@ class Collector:
         return list(found.values())
 
 
-def read_cosignature(answer: bytes, note: Note, key: VerifierKey) -> NoteSignature:
+def parse_cosignature(answer: bytes, note: Note, key: VerifierKey) -> NoteSignature:
     """The witness' own line among those of its answer. Raises DecodeError, SignatureError."""
     if len(answer) > MAX_ANSWER or not answer.endswith(b"\n"):
         raise DecodeError("note", f"a witness answers with signature lines, at most {MAX_ANSWER} bytes")
@@ -252,18 +252,3 @@ def read_cosignature(answer: bytes, note: Note, key: VerifierKey) -> NoteSignatu
             verify_line(note.text, line, key)
             return line
     raise SignatureError("unsigned", f"the answer holds no cosignature by {key.name}")
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file by `data`, whole or not at all, durable on return. Raises OSError."""
-    scratch = path.with_name(path.name + ".part")
-    with open(scratch, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(scratch, path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

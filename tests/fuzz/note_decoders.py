@@ -12,6 +12,7 @@ from ledger.checkpoints import (
     sign_checkpoint,
 )
 from ledger.crypto import ed25519
+from ledger.encoding import encode
 from ledger.errors import DecodeError, InvalidProof, SignatureError
 from ledger.merkle import Log, leaf_hash
 from ledger.notes import (
@@ -28,6 +29,10 @@ from ledger.notes import (
     verify_note,
     with_signatures,
 )
+from node.witnessing.collector import parse_cosignature
+from node.witnessing.evidence import decode_conflict
+from node.witnessing.witness import Conflict, Record, Settings, decode_record, decode_settings
+from tests.fuzz import samples
 from tests.fuzz.checking import Decoder
 from tests.fuzz.mutations import Sample
 
@@ -57,7 +62,41 @@ def _vkey(data: bytes) -> Any:
     return parse_vkey(data.decode("latin-1"))
 
 
+def _answer() -> bytes:
+    return (_note().signatures[1].line + "\n").encode()
+
+
 NOTES = (
+    Decoder(
+        "node.witnessing.collector:parse_cosignature",
+        lambda data: parse_cosignature(data, sign_checkpoint(CHECKPOINT, SEED), KEY),
+        lambda: [Sample(_answer())],
+        (DecodeError, SignatureError),
+        None,
+    ),
+    Decoder(
+        "node.witnessing.witness:decode_settings",
+        decode_settings,
+        lambda: samples.values(Settings(1, "witness.example/w", ("a+00000000+AA==",))),
+        (DecodeError,),
+        encode,
+        weight=1,
+    ),
+    Decoder(
+        "node.witnessing.witness:decode_record",
+        decode_record,
+        lambda: samples.values(Record(1, CHECKPOINT.origin, 5, encode_note(_note()).decode(), 7)),
+        (DecodeError,),
+        encode,
+        weight=1,
+    ),
+    Decoder(
+        "node.witnessing.evidence:decode_conflict",
+        decode_conflict,
+        lambda: samples.values(Conflict(1, "two_roots", "o", "a", "b", ("ab" * 32,), 7)),
+        (DecodeError,),
+        encode,
+    ),
     Decoder(
         "ledger.bundles:decode_entries",
         decode_entries,

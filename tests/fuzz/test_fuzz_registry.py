@@ -33,6 +33,7 @@ EXEMPT = {
     "node.audit.compact:read_validators": "a part of decode_proof",
     "node.identity:load_identity": "load_key for each key file of the folder",
     "node.machine.frames:read_frame": "a pipe to this program's own worker; its end is a signal, no input error",
+    "node.witnessing.witness:read_settings": "bytes of a file; decode_settings decodes them",
     "node.ordering.blocksync:read_range": "blocks of the own store",
 }
 """module:function -> why no case of its own."""
