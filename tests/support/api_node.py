@@ -6,15 +6,21 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import structlog
 from msgspec import Struct
 
+from ledger.checkpoints import origin_of
 from ledger.errors import LedgerError
 from ledger.transactions import decode_transaction
 from node.api.problems import ApiError
 from node.api.tokens import ALL_SCOPES, create_token
 from node.errors import Rejected, Unavailable
 from node.outcomes import Feed, FinalBlock, TransactionOutcome, outcome_in
-from tests.support.network_builder import Network
+from node.witnessing.collector import Collector
+from node.witnessing.log import PublishedLog
+from node.witnessing.settings import WitnessConfig
+from tests.support.memory_log import MemoryLog
+from tests.support.network_builder import Network, make_bytes
 
 
 class MemoryChain:
@@ -63,6 +69,20 @@ class MemoryChain:
         )
 
 
+class NetworkLog(MemoryLog):
+    """The log of an in-memory network, as far as it has come."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self._network, self._blocks = network, 0
+
+    def head(self) -> tuple[int, bytes]:
+        for block in self._network.blocks[self._blocks :]:
+            self.add(block.entries)
+        self._blocks = len(self._network.blocks)
+        return super().head()
+
+
 class MemoryNode:
     """The node's port: every submission becomes a block at once."""
 
@@ -75,6 +95,18 @@ class MemoryNode:
         self.clock = SimpleNamespace(now_ms=lambda: network.now_ms, monotonic_ms=lambda: 0)
         self.pending: set[str] = set()
         self.ready = True
+        self.log = NetworkLog(network)
+        self.published = PublishedLog(
+            self.log,
+            origin_of(self.network, network.state.chain),
+            lambda: make_bytes(f"note {participant}"),
+        )
+        self.witnesses = self.witnessed_by(WitnessConfig())
+
+    def witnessed_by(self, config: WitnessConfig, post: Any = None, folder: Path = Path("no-folder")) -> Collector:
+        """Another set of witnesses from now on."""
+        self.witnesses = Collector(self.published, config, folder, self.clock, post, structlog.get_logger())
+        return self.witnesses
 
     async def submit(self, kind: str, body: Struct) -> str:
         return self._run(self.net.sign(kind, body, self.identity.participant))

@@ -48,7 +48,7 @@ def test_every_command_explains_itself_with_an_example(path: tuple[str, ...], co
     ids=[" ".join(path) for path, command in ALL if not isinstance(command, click.Group)],
 )
 def test_every_command_that_answers_has_json(path: tuple[str, ...], command: click.Command) -> None:
-    runs_until_stopped = path[1:] in {("network", "up"), ("node", "run")}
+    runs_until_stopped = path[1:] in {("network", "up"), ("node", "run"), ("witness", "run")}
     options = {option for parameter in command.params for option in parameter.opts}
     assert ("--json" in options) != runs_until_stopped
 
