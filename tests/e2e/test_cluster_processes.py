@@ -1,14 +1,18 @@
 """Four node processes on loopback: killed without warning, restarted, all at once, and stopped in order."""
 
+import contextlib
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
-from tests.support.cluster import sign_policy
+from tests.support.cluster import ROLES, sign_policy
+from tests.support.databases import POSTGRESQL, SQLITE, end_sessions, new_schema, new_server_database, run_sql
 from tests.support.processes import ProcessCluster, running
 
 pytestmark = pytest.mark.e2e
@@ -37,9 +41,20 @@ def until_height(cluster: ProcessCluster, name: str, wanted: int) -> None:
         time.sleep(0.05)  # another process commits: nothing here can be awaited, the deadline bounds it
 
 
-def test_kill_one_restart_it_kill_all_restart_them(tmp_path: Path) -> None:
-    """P2 O3: real processes, signal 9."""
-    with running(tmp_path, validators=4) as cluster:
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def stores(request: pytest.FixtureRequest) -> Iterator[dict[str, str] | None]:
+    """A store for each of four nodes; None for the file that they have by default."""
+    if request.param == SQLITE:
+        yield None
+        return
+    with contextlib.ExitStack() as stack:
+        names = [f"{role}-{place}" for place, role in enumerate(ROLES)]
+        yield {name: stack.enter_context(new_schema()) for name in names}
+
+
+def test_kill_one_restart_it_kill_all_restart_them(tmp_path: Path, stores: dict[str, str] | None) -> None:
+    """P2 O3: real processes, signal 9; on either database."""
+    with running(tmp_path, validators=4, stores=stores) as cluster:
         cluster.until_ready()
         commit(cluster, "hospital-0")
         cluster.nodes["tpa-3"].kill()
@@ -90,3 +105,25 @@ def test_a_paused_node_and_a_rolling_restart(tmp_path: Path) -> None:
             until_height(cluster, name, reached)
         blocks = [cluster.request(name, "GET", f"/v1/blocks/{reached}")[1] for name in cluster.nodes]
         assert len({block["header_hash"] for block in blocks}) == 1
+
+
+def test_a_database_server_that_ends_all_sessions(tmp_path: Path) -> None:
+    """P5: the databases of all nodes go away at once, again and again; nothing stops, nothing is lost or done twice."""
+    with new_server_database() as server:
+        stores = {}
+        for place, role in enumerate(ROLES):
+            run_sql(server, f"CREATE SCHEMA node_{place}")
+            made = make_url(server).update_query_dict({"options": f"-csearch_path=node_{place}"})
+            stores[f"{role}-{place}"] = made.render_as_string(False)
+        with running(tmp_path, validators=4, stores=stores) as cluster:
+            cluster.until_ready()
+            reached = commit(cluster, "hospital-0")
+            for _ in range(4):
+                end_sessions(server)
+                reached = commit(cluster, "hospital-0")
+            for name in cluster.network.names:
+                until_height(cluster, name, reached)
+                assert cluster.nodes[name].process.poll() is None
+            cluster.until_ready()
+            blocks = [cluster.request(name, "GET", f"/v1/blocks/{reached}")[1] for name in cluster.nodes]
+            assert len({block["header_hash"] for block in blocks}) == 1

@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,10 @@ class ProcessCluster:
         ordering: str = "",
         peers: str = "",
         path: Callable[[str, str, int], int] | None = None,
+        stores: Mapping[str, str] | None = None,
     ) -> None:
-        """`ordering`, `peers`: lines for these sections of every node.toml. `path`: (who dials, who is dialled, its
+        """`ordering`, `peers`: lines for these sections of every node.toml. `stores`: name -> URL of its store, which
+        is put into a file as a password would be. `path`: (who dials, who is dialled, its
         port) -> the port to dial instead."""
         self.network: TestNetwork = build_network(root, validators=validators, observers=observers, listen=True)
         self.nodes: dict[str, RunningNode] = {}
@@ -69,12 +71,21 @@ class ProcessCluster:
             port = self.network.ports[name]
             (folder / "node.toml").write_text(
                 f'participant = "{name}"\n[peers]\nlisten_port = {port}\n{peers}\n[peers.addresses]\n'
-                f"{self._addresses(name, path)}\n[ordering]\n{ordering}\n",
+                f"{self._addresses(name, path)}\n[ordering]\n{ordering}\n"
+                f"{self._store(folder, stores)}",
                 encoding="utf-8",
             )
             (folder / "data").mkdir(mode=0o700, exist_ok=True)
             create_token(folder, name="operator", scopes=ALL_SCOPES, out=folder / "keys" / "operator.token")
             self._tokens[name] = (folder / "keys" / "operator.token").read_text().strip()
+
+    def _store(self, folder: Path, stores: Mapping[str, str] | None) -> str:
+        if stores is None:
+            return ""
+        path = folder / "keys" / "store.url"
+        path.touch(mode=0o600)
+        path.write_text(stores[folder.name], encoding="utf-8")
+        return '[store]\nurl_file = "keys/store.url"\n'
 
     def _addresses(self, name: str, path: Callable[[str, str, int], int] | None) -> str:
         dialled = [] if path is None else [other for other in self.network.names if name < other]

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import KeyFileError
-from node.config import decode_config, load_config
+from node.config import StoreConfig, decode_config, load_config
 from node.errors import ConfigError
 from node.identity import create_identity, load_identity
+from node.storeurl import store_url
 
 
 def test_only_the_participant_has_no_default() -> None:
@@ -78,3 +79,37 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 def test_an_observer_has_no_finality_key(tmp_path: Path) -> None:
     assert create_identity(tmp_path, "auditor-a", validator=False).finality is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql+psycopg://node:secret-77@db/ledger", "postgresql+psycopg://db/ledger?user=node&password=secret-77"],
+)
+def test_a_password_in_node_toml_is_a_fault_and_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        decode_config(f'participant = "hospital-a"\n[store]\nurl = "{url}"\n'.encode())
+    assert [path for path, _ in caught.value.faults] == ["store.url"]
+    assert "secret-77" not in str(caught.value)
+    assert "url_file" in str(caught.value)
+
+
+def test_the_url_of_the_store(tmp_path: Path) -> None:
+    assert store_url(tmp_path, StoreConfig()) == f"sqlite:///{tmp_path / 'data' / 'ledger.db'}"
+    plain = "postgresql+psycopg://node@db:5432/ledger?options=-csearch_path%3Da"
+    assert store_url(tmp_path, StoreConfig(url=plain)) == plain
+    secret = tmp_path / "store.url"
+    config = StoreConfig(url_file="store.url")
+    with pytest.raises(ConfigError, match="not readable"):
+        store_url(tmp_path, config)
+    secret.touch(mode=0o600)
+    secret.write_text("postgresql+psycopg://node:secret-77@db/ledger\n")
+    assert store_url(tmp_path, config) == "postgresql+psycopg://node:secret-77@db/ledger"
+    secret.chmod(0o640)
+    with pytest.raises(ConfigError, match="chmod 600") as caught:
+        store_url(tmp_path, config)
+    assert "secret-77" not in str(caught.value)
+    secret.chmod(0o600)
+    secret.write_text("secret-77\nand more\n")
+    with pytest.raises(ConfigError, match="one line") as caught:
+        store_url(tmp_path, config)
+    assert "secret-77" not in str(caught.value)
