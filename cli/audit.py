@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
+from cli.audit_diff import diff
 from cli.audit_ledger import replay
 from cli.audit_proofs import absent, read_identity, record, show_proof, view_proof
 from cli.client import NodeClient
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from node.audit.verify import Verification
 
 UNTRUSTED: Final = "UNTRUSTED "
+RERUN: Final = 11
+"""The check that runs the claim program again."""
 MAX_GENESIS_BYTES: Final = 4 * 2**20
 MAX_DOSSIER_BYTES: Final = 64 * 2**20
 
@@ -42,15 +45,24 @@ def audit() -> None:
 @audit.command(name="claim")
 @click.argument("claim_id")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
+@click.option(
+    "--disclose",
+    "disclose",
+    multiple=True,
+    metavar="all|none|/TYPE/FIELD",
+    help="What of the documents is shown (default: all); repeat it. A field is a top-level field of a document.",
+)
 @node_options
 @json_option
-def claim(claim_id: str, out: Path, client: NodeClient, as_json: bool) -> None:
+def claim(claim_id: str, out: Path, disclose: tuple[str, ...], client: NodeClient, as_json: bool) -> None:
     """Write the dossier of claim CLAIM_ID, as a party's node can tell it: one file with its whole life.
 
     \b
     Example: claimnode audit claim 5f0c... --node http://127.0.0.1:8080 --token-file token --out claim.dossier
+             claimnode audit claim 5f0c... --node ./net/insurer --out sums.dossier
+                 --disclose /invoice/total_fen --disclose /discharge/stay
     """
-    data = client.get_bytes(f"/v1/claims/{claim_id}/dossier")
+    data = client.get_bytes(f"/v1/claims/{claim_id}/dossier", disclose=disclose)
     partial = out.with_name(out.name + ".part")
     partial.write_bytes(data)
     os.replace(partial, out)
@@ -115,6 +127,9 @@ def verify(
         state = "ok  " if check.outcome == "proved" else "--  "
         note = "" if check.outcome == "proved" else "not disclosed: "
         print_text(f"{mark}{state}{check.number:2d} {check.title} ({note}{check.detail})")
+    rerun = next(check for check in verified.checks if check.number == RERUN)
+    if rerun.outcome != "proved":
+        print_text(f"{mark}NOT RE-RUN: the decision was not derived again ({rerun.detail})")
     for result in verified.results:
         print_text(f"{mark}result: {result['decision']}, {_money(result['net_fen'])}")
     print_text(f"{mark}claim {verified.claim_id}: {verified.status} at height {verified.height}")
@@ -152,6 +167,7 @@ def explain(file: str, lang: str, trust: Path | None, as_json: bool) -> None:
 
 
 audit.add_command(replay)
+audit.add_command(diff)
 audit.add_command(absent)
 audit.add_command(record)
 

@@ -142,7 +142,7 @@ class NodeClient:
 
     def _request(self, method: str, path: str, body: bytes | None, query: Mapping[str, Any]) -> bytes:
         asked = {name: value for name, value in query.items() if value}
-        target = quote(path) + (f"?{urlencode(asked)}" if asked else "")
+        target = quote(path) + (f"?{urlencode(asked, doseq=True)}" if asked else "")
         connection = self._connect(self._timeout_s)
         try:
             response = self._exchange(connection, method, target, body)

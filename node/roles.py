@@ -16,8 +16,9 @@ from msgspec import to_builtins
 
 from contracts.cases.evidence import date_of
 from contracts.invoicekeys import Identity
-from contracts.states import read_nullifier, read_participant
+from contracts.states import read_nullifier, read_participant, read_record
 from ledger.crypto.keys import read_secret_file, write_secret_file
+from ledger.logtiles import node_reader
 from node.agents.bank import DemoBank
 from node.agents.house import House
 from node.agents.ports import Ports
@@ -26,6 +27,8 @@ from node.audit.build import build_dossier
 from node.audit.dossier import encode_dossier
 from node.audit.proofs import encode_proof
 from node.audit.proving import UnknownRecord, build_inclusion, build_invoice_proof
+from node.audit.selecting import select_fields
+from node.audit.witnessed import add_checkpoint
 from node.identity import KEYS
 from node.proofs import ChainSource
 from node.runtime import Node
@@ -98,10 +101,18 @@ class NodeRoles:
         except UnknownRecord:
             return None
 
-    async def dossier(self, claim_id: str) -> bytes:
-        """The dossier of a claim, with what this participant may disclose. Raises UnknownClaim."""
-        material = self.house.discloser.dossier_material(claim_id)
-        return encode_dossier(build_dossier(ChainSource(self._node.chain), claim_id, material))
+    async def dossier(self, claim_id: str, disclose: Sequence[str] = ("all",)) -> bytes:
+        """The dossier of a claim, with what this participant may disclose of the chosen fields.
+
+        Raises UnknownClaim, InputError `disclose`.
+        """
+        material, read = self.house.discloser.dossier_material(claim_id), self._node.chain.final.read
+        known = {item.record_id: read_record(read, item.record_id) for item in material.records}
+        types = {record_id: record.record_type for record_id, record in known.items() if record is not None}
+        shown = select_fields(material, disclose, types)
+        dossier = build_dossier(ChainSource(self._node.chain), claim_id, shown)
+        tiles = node_reader(self._node.chain.store.tile)
+        return encode_dossier(add_checkpoint(dossier, self._node.witnesses.witnessed(), tiles))
 
 
 @asynccontextmanager

@@ -3,9 +3,9 @@
 Knows the directory's lists and state. Must not know documents: a dossier passes through as bytes.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +15,8 @@ from node.api.directory import Directory
 from node.api.parties import Viewer
 from node.api.port import NodePort, RolesPort
 from node.api.problems import ApiError, not_found
+
+Fields = Annotated[tuple[str, ...], Query(max_length=256, description="all, none, or /TYPE and /TYPE/FIELD, repeated")]
 
 
 class _Views:
@@ -93,11 +95,12 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
         return answer({"claim_id": claim_id, "reviewer": reviewer})
 
     @app.get("/v1/claims/{claim_id}/dossier")
-    async def get_dossier(claim_id: Id) -> Response:
-        """The whole life of a claim as one file, with what this participant may disclose."""
+    async def get_dossier(claim_id: Id, disclose: Fields = ()) -> Response:
+        """The whole life of a claim as one file, with what this participant may disclose: all, none, or /TYPE/FIELD."""
         if views.visible(claim_id) is None:
             raise not_found("claim")
-        return Response(await roles.dossier(claim_id), media_type="application/json")
+        data = await (roles.dossier(claim_id, disclose) if disclose else roles.dossier(claim_id))
+        return Response(data, media_type="application/json")
 
     @app.get("/v1/reports")
     async def list_reports(after: Cursor = 0, limit: Limit = DEFAULT_PAGE) -> Response:

@@ -107,6 +107,6 @@ class RolesPort(Protocol):
         """The binary form of a record's inclusion; None for no record."""
         ...
 
-    async def dossier(self, claim_id: str) -> bytes:
-        """The dossier of a claim, with what this participant may disclose."""
+    async def dossier(self, claim_id: str, disclose: Sequence[str] = ("all",)) -> bytes:
+        """The dossier of a claim, with what this participant may disclose of the chosen fields."""
         ...

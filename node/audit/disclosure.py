@@ -17,7 +17,7 @@ from contracts.cases.checking import LedgerFacts, Package, PolicyPackage, check_
 from contracts.cases.documents import Record
 from contracts.cases.openings import end_to_end_id
 from contracts.cases.outcomes import Adjudication, read_adjudication
-from contracts.commitments import OpeningKind, commit
+from contracts.commitments import OpeningKind, commit, commit_document, commit_leaves, field_leaf
 from contracts.errors import ContractError
 from contracts.execution import ChainState
 from contracts.identifiers import derive_pool_id
@@ -38,7 +38,7 @@ from contracts.states import (
 from ledger.encoding import decode
 from ledger.errors import LedgerError
 from ledger.state import Reader, Versioned
-from node.audit.dossier import Dossier, PaymentOpening
+from node.audit.dossier import DisclosedRecord, Dossier, PaymentOpening
 from node.audit.history import History
 from node.audit.replay_claim import Replayed
 from node.audit.report import TITLES, AuditFailure, Check
@@ -66,7 +66,10 @@ def check_disclosure(history: History, replayed: Replayed, start: ChainState, ru
     package, facts = _package(history, replayed, start, now)
     if package is None or facts is None:
         _refuse_loose_openings(dossier)
-        checks += [_line(10, "openings of the outcome"), _line(11, "evidence and openings"), _line(12, "payments")]
+        withheld = _count_withheld(dossier)
+        why = f"not re-run: {withheld} fields not disclosed" if withheld else ""
+        checks += [_line(10, why or "openings of the outcome"), _line(11, why or "evidence and openings")]
+        checks.append(_line(12, "payments"))
         return Disclosure(checks=tuple(checks), trace=(), results=())
     _guard(10, lambda: check_inputs(facts, package))
     case = _guard(10, lambda: _build_case(facts, package))
@@ -112,17 +115,35 @@ def _check_records(dossier: Dossier, read: Reader) -> Check:
     case = _require(read_case(read, claim.case_id), "the case")
     for item in dossier.records:
         known: RecordState = _require(read_record(read, item.record_id), f"record {item.record_id}")
-        record = Record(item.record_id, known.record_type, item.document, item.secret)
-        if _guard(9, partial(_commitment, record)) != known.commitment:
+        if _guard(9, partial(_commitment, item)) != known.commitment:
             raise AuditFailure(9, "DOCUMENT_MISMATCH", f"record {item.record_id} is not the one that was published")
     hidden = len(set(case.records) - set(ids))
     if not ids:
         return _line(9, f"{hidden} records of the evidence")
+    parts = [item for item in dossier.records if item.secret is None]
+    if parts:
+        shown, withheld = sum(len(item.document) for item in parts), _count_withheld(dossier)
+        text = f"{len(ids) - len(parts)} whole, of {len(parts)} in part {shown} fields shown and {withheld} not"
+        return _proved(9, f"{text}; {hidden} of the evidence not at all")
     return _proved(9, f"{len(ids)} disclosed, {hidden} of the evidence not")
 
 
-def _commitment(record: Record) -> str:
-    return record.commitment
+def _commitment(item: DisclosedRecord) -> str:
+    """What the disclosed document, or the disclosed part of one, was committed to as."""
+    if item.secret is not None:
+        if item.salts is not None or item.leaves is not None:
+            raise AuditFailure(9, "form", "a whole document needs neither salts nor leaves")
+        return commit_document(item.document, item.secret)
+    salts, leaves = item.salts or {}, item.leaves or ()
+    shown = iter([field_leaf(name, salts.get(name, ""), item.document[name]) for name in sorted(item.document)])
+    places = sum(leaf is None for leaf in leaves)
+    if salts.keys() != item.document.keys() or places != len(salts) or not 0 < places < len(leaves):
+        raise AuditFailure(9, "form", "salts and leaves of a part do not go with its fields")
+    return commit_leaves([next(shown) if leaf is None else bytes.fromhex(leaf) for leaf in leaves])
+
+
+def _count_withheld(dossier: Dossier) -> int:
+    return sum(leaf is not None for item in dossier.records for leaf in item.leaves or ())
 
 
 def _package(
@@ -134,7 +155,7 @@ def _package(
     if verdict is None or replayed.before_verdict is None or claim is None:
         return None, None
     case = _require(read_case(now, claim.case_id), "the case")
-    disclosed = {item.record_id for item in dossier.records}
+    disclosed = {item.record_id for item in dossier.records if item.secret is not None}
     opened = {item.policy_id: item for item in dossier.policies}
     statements = {item.statement.policy_id: item.statement for item in verdict.statements}
     if dossier.payee is None or not set(case.records) <= disclosed or set(opened) != set(statements):
@@ -145,7 +166,7 @@ def _package(
     records = tuple(
         Record(item.record_id, types[item.record_id], item.document, item.secret)
         for item in dossier.records
-        if item.record_id in types
+        if item.record_id in types and item.secret is not None
     )
     policies = tuple(
         PolicyPackage(

@@ -9,10 +9,13 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from contracts.commitments import MAX_FIELDS
 from ledger.blocks import Header
 from ledger.certificates import MAX_VALIDATORS, Certificate, Validator
 from ledger.encoding import decode_as, encode
+from ledger.errors import DecodeError
 from ledger.mapproofs import MapProof
+from ledger.notes import MAX_NOTE_BYTES
 from ledger.state import Entry, StateKey
 from ledger.types import Count, Hex16, Hex32, OrgId
 
@@ -78,12 +81,18 @@ class Head(_Part, frozen=True, forbid_unknown_fields=True):
     path: MapProof
 
 
-class DisclosedRecord(_Part, frozen=True, forbid_unknown_fields=True):
-    """A document with the secret from which the salts of its fields are derived."""
+class DisclosedRecord(_Part, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A document with the secret from which the salts of its fields are derived, or some of its fields.
+
+    Of a part: no secret, the shown fields with a salt each, and the commitment's leaves in the order of field names,
+    null where the next shown field belongs. Of a whole document `salts` and `leaves` are not written.
+    """
 
     record_id: Hex32
-    secret: Hex32
+    secret: Hex32 | None
     document: dict[str, Any]
+    salts: dict[str, Hex32] | None = None
+    leaves: Annotated[tuple[Hex32 | None, ...], Meta(min_length=1, max_length=MAX_FIELDS)] | None = None
 
 
 class PolicyOpening(_Part, frozen=True, forbid_unknown_fields=True):
@@ -108,7 +117,16 @@ class PaymentOpening(_Part, frozen=True, forbid_unknown_fields=True):
     settlement: dict[str, Any] | None
 
 
-class Dossier(_Part, frozen=True, forbid_unknown_fields=True):
+class WitnessedCheckpoint(_Part, frozen=True, forbid_unknown_fields=True):
+    """A checkpoint with cosignatures (C2SP signed note): `path` leads from the header that ends the last epoch before the
+    anchor's to its root, `consistency` from the smaller of checkpoint and anchor to the larger."""
+
+    checkpoint: Annotated[str, Meta(max_length=MAX_NOTE_BYTES)]
+    path: Path
+    consistency: Path
+
+
+class Dossier(_Part, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The whole file. `insurer` is whose claim it is; the embedded genesis is no reason to trust."""
 
     v: Literal[1]
@@ -127,6 +145,8 @@ class Dossier(_Part, frozen=True, forbid_unknown_fields=True):
     payee: dict[str, Any] | None
     policies: Annotated[tuple[PolicyOpening, ...], Meta(max_length=64)]
     payments: Annotated[tuple[PaymentOpening, ...], Meta(max_length=64)]
+    witness: WitnessedCheckpoint | None = None
+    """Not written where the file crosses no change of validators, or no checkpoint covers it."""
 
 
 def embedded_genesis(dossier: Dossier) -> bytes:
@@ -136,7 +156,10 @@ def embedded_genesis(dossier: Dossier) -> bytes:
 
 def decode_dossier(data: bytes) -> Dossier:
     """Canonical bytes as a dossier. Raises DecodeError."""
-    return decode_as(data, Dossier, limit=MAX_DOSSIER_BYTES)
+    dossier = decode_as(data, Dossier, limit=MAX_DOSSIER_BYTES)
+    if encode_dossier(dossier) != data:
+        raise DecodeError("not_canonical", "what a whole document leaves out is not written as null")
+    return dossier
 
 
 def encode_dossier(dossier: Dossier) -> bytes:

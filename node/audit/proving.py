@@ -43,12 +43,9 @@ def build_inclusion(source: LedgerSource, record_id: str) -> InclusionProof:
     found = source.read(name)
     if record is None or found is None:
         raise UnknownRecord
-    leaf: bytes | None = found.entry
     place = _place(source, found.entry)
-    while leaf is not None:
-        place = _place(source, leaf)
-        write = find_write(place.entry, name)
-        leaf = bytes.fromhex(write.prev) if write and write.prev else None
+    while (write := find_write(place.entry, name)) is not None and write.prev is not None:
+        place = _place(source, bytes.fromhex(write.prev))
     return InclusionProof(**_anchor(source), commitment=record.commitment, place=place)
 
 

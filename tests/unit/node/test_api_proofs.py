@@ -72,3 +72,20 @@ def test_a_record_is_proved_in_both_forms(tmp_path: Path) -> None:
     assert binary.headers["content-type"] == "application/vnd.claimnode.proof"
     assert call(tmp_path / "c", "insurer", "GET", path + "?form=xml").status_code == 400
     assert call(tmp_path / "d", "insurer", "GET", "/v1/proofs/records/" + "ab" * 32).status_code == 404
+
+
+def test_chosen_fields_reach_the_dossier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    async def dossier(self: MemoryRoles, claim_id: str, disclose: tuple[str, ...] = ("all",)) -> bytes:
+        asked.append(tuple(disclose))
+        return b"{}"
+
+    monkeypatch.setattr(MemoryRoles, "dossier", dossier)
+    claim_id = "ab" * 32
+    monkeypatch.setattr("node.api.claims._Views.visible", lambda self, name: name == claim_id or None)
+    for number, query in enumerate(("", "?disclose=none", "?disclose=/invoice/total_fen&disclose=/discharge")):
+        assert (
+            call(tmp_path / str(number), "insurer", "GET", f"/v1/claims/{claim_id}/dossier{query}").status_code == 200
+        )
+    assert asked == [("all",), ("none",), ("/invoice/total_fen", "/discharge")]

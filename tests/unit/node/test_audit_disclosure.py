@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from contracts.errors import InputError
 from contracts.execution import ChainState
 from contracts.machine.evaluation import LoadedProgram, load_program
+from contracts.states import read_record
 from ledger.certificates import verify_finality
 from ledger.encoding import encode
 from node.audit.build import build_dossier
@@ -17,6 +19,7 @@ from node.audit.dossier import Dossier, encode_dossier
 from node.audit.explain import explain_lines
 from node.audit.programs import find_program
 from node.audit.report import AuditFailure
+from node.audit.selecting import select_fields
 from node.audit.verify import Verification, read_trust, verify_dossier
 from tests.support.agent_world import World, admission, charges, discharge, invoice
 from tests.support.ledger_source import MemorySource
@@ -183,3 +186,82 @@ def test_documents_alone_are_proved_without_the_outcome(
     partial = replace(dossier, records=dossier.records[:1], policies=(), payments=(), payee=None)
     outcomes = [check.outcome for check in verify(partial).checks][8:]
     assert outcomes == ["proved", "not disclosed", "not disclosed", "not disclosed"]
+
+
+def in_part(world: World, dossier: Dossier, *chosen: str) -> Dossier:
+    material = world.houses["insurer"].discloser.dossier_material(dossier.claim_id)
+    types = {item.record_id: _type_of(world, item.record_id) for item in material.records}
+    return build_dossier(MemorySource(world.network), dossier.claim_id, select_fields(material, chosen, types))
+
+
+def _type_of(world: World, record_id: str) -> str:
+    record = read_record(world.network.state.read, record_id)
+    assert record is not None
+    return record.record_type
+
+
+def test_some_fields_are_shown_and_nothing_of_the_others(
+    world: World, verify: Callable[[Dossier], Verification], dossier: Dossier
+) -> None:
+    part = in_part(world, dossier, "/invoice/total_fen", "/discharge/stay")
+    data = encode_dossier(part)
+    for hidden in (b"N84", "测试".encode(), b'"first_onset":"2021'):
+        assert hidden in encode_dossier(dossier)
+        assert hidden not in data
+    for item in dossier.records:
+        assert item.secret is not None
+        assert item.secret.encode() not in data
+    verified = verify(part)
+    lines = {check.number: check for check in verified.checks}
+    assert lines[9].outcome == "proved"
+    assert "2 fields shown" in lines[9].detail
+    assert [lines[number].outcome for number in (10, 11, 12)] == ["not disclosed"] * 3
+    withheld = sum(leaf is not None for item in part.records for leaf in item.leaves or ())
+    assert lines[11].detail == f"not re-run: {withheld} fields not disclosed"
+    assert verified.results == ()
+
+
+def test_all_and_none_and_whole_documents(
+    world: World, verify: Callable[[Dossier], Verification], dossier: Dossier
+) -> None:
+    assert in_part(world, dossier, "all") == dossier
+    assert in_part(world, dossier, "none").records == ()
+    whole = in_part(world, dossier, "/invoice")
+    assert [item.secret is None for item in whole.records] == [False]
+    assert verify(whole).results == ()
+
+
+@pytest.mark.parametrize(
+    "pointer", ["", "/", "invoice", "/invoice/", "/discharge/stay/discharge_date", "/invoice/nothing", "/x"]
+)
+def test_pointers_to_nothing_are_refused(world: World, dossier: Dossier, pointer: str) -> None:
+    with pytest.raises(InputError) as caught:
+        in_part(world, dossier, pointer)
+    assert caught.value.code == "disclose"
+
+
+def test_a_part_that_was_changed_is_found(
+    world: World, verify: Callable[[Dossier], Verification], dossier: Dossier
+) -> None:
+    part = in_part(world, dossier, "/invoice/total_fen")
+    (item,) = part.records
+    assert item.salts is not None
+    assert item.leaves is not None
+    changed = [
+        replace(item, document={"total_fen": 1}),
+        replace(item, document={"total": item.document["total_fen"]}, salts={"total": item.salts["total_fen"]}),
+        replace(item, salts={"total_fen": "ab" * 32}),
+        replace(item, salts={}),
+        replace(item, leaves=item.leaves[1:]),
+        replace(item, leaves=tuple(reversed(item.leaves))),
+        replace(item, leaves=None),
+        replace(item, secret="ab" * 32),
+        replace(item, document={}, salts={}),
+    ]
+    for false in changed:
+        with pytest.raises(AuditFailure) as caught:
+            verify(replace(part, records=(false,)))
+        assert caught.value.number == 9
+    spelt = encode_dossier(dossier).replace(b'"record_id":', b'"leaves":null,"record_id":', 1)
+    with pytest.raises(AuditFailure):
+        verify(spelt)  # type: ignore[arg-type]
