@@ -4,6 +4,7 @@ Knows the options and how figures are shown; measuring is node.bench's and cli.b
 --json exactly the keys that scripts rely on are printed, however a run went.
 """
 
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -15,6 +16,9 @@ MAX_NODES: Final = 16
 MAX_SECONDS: Final = 600
 MAX_RATE: Final = 100_000
 """Above anything that one signature a transaction allows on one machine."""
+
+MAX_RECORDS: Final = 100_000_000
+"""Of `bench proofs`: 250 GB."""
 
 
 @click.group(name="bench")
@@ -74,6 +78,38 @@ def network(
         print_json(result.figures)
     else:
         print_table(("figure", "value"), [(name, _cell(value)) for name, value in result.figures.items()])
+
+
+@bench.command(name="proofs")
+@click.option(
+    "--records",
+    type=click.IntRange(1_000, MAX_RECORDS),
+    default=100_000,
+    show_default=True,
+    help="Records of the ledger that is built.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where it is built: about 2.5 kB a record. Default: the system's folder for temporary files.",
+)
+@json_option
+def proofs(records: int, folder: Path | None, as_json: bool) -> None:
+    """Build a ledger of made-up records on this disk, restart it, make and verify proofs on it.
+
+    Headers, certificates, log, state map and store are the real ones. `bytes` is the largest proof with header and
+    certificate, the times are medians; `state_map_us_per_tx` is what the map costs for each record of the build.
+
+    \b
+    Example: claimnode bench proofs --records 1000000 --json
+    """
+    from cli.bench_proofs import measure_proofs
+
+    figures = measure_proofs(records, folder)
+    if as_json:
+        print_json(figures)
+    else:
+        print_table(("figure", "value"), [(name, _cell(value)) for name, value in figures.items()])
 
 
 def _cell(value: Any) -> str:

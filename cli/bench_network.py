@@ -72,7 +72,7 @@ def measure_network(*, nodes: int, seconds: int, rate: float | None, kill: bool,
             with open(item.folder / "node.toml", "a", encoding="utf-8") as stream:
                 stream.write(NO_ROLES)
         run = _Run(processes, seconds, rate, kill)
-        with _progress() as tell, _delayed(processes, SLOW_MS if slow else 0):
+        with progress() as tell, _delayed(processes, SLOW_MS if slow else 0):
             run.prepare(tell)
             with running(processes):
                 before = run.stored_bytes()
@@ -247,7 +247,7 @@ def _last_figures(log: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, float], None]]:
+def progress() -> Iterator[Callable[[str, float], None]]:
     """A bar on a terminal, nothing in a pipe: a function that takes what is being done and which part of it is."""
     if not is_terminal():
         yield lambda _what, _part: None

@@ -35,6 +35,7 @@ from ledger.storetables import (
     open_parts,
     spine,
     state,
+    stubs,
     transactions,
     unseal,
     upsert_state,
@@ -71,6 +72,11 @@ class Store:
             self._end()
             raise
         self._index_transactions = Bulk(self._engine, transactions.insert(), tuple(transactions.c.keys()))
+        self._read_body = {
+            column.name: PointRead(self._engine, select(column).where(bodies.c.height == bindparam("at")), ("at",))
+            for column in bodies.c
+            if column.name != "height"
+        }
         self._read_place = PointRead(self._engine, _place_of_entry(), ("at",))
         self._read_state = PointRead(self._engine, select(state).where(state.c.key == bindparam("of")), ("of",))
         self.map = MapStore(self._engine)
@@ -85,7 +91,8 @@ class Store:
 
     def close(self) -> None:
         """Release every connection."""
-        self._read_place.close()
+        for read in (*self._read_body.values(), self._read_place):
+            read.close()
         self._read_state.close()
         self.map.close()
         self.log.close()
@@ -329,6 +336,22 @@ class Store:
         rows = self._read_state(key)
         return open_state(rows[0])[1] if rows else None
 
+    def state_family(self, family: str) -> list[tuple[str, Versioned]]:
+        """The state of all keys that begin with `family` and a slash."""
+        with translated(), self._engine.connect() as connection:
+            rows = connection.execute(select(state).where(state.c.key.like(f"{family}/%"))).all()
+        return [open_state(row) for row in rows]
+
+    def is_whole(self, height: int) -> bool:
+        """Whether a stored block is here with its body."""
+        return self.remains.header(height) is None
+
+    def whole_above(self) -> int:
+        """The height above which every block is here whole; 0 for a store that was never pruned nor began with a
+        snapshot."""
+        with translated(), self._engine.connect() as connection:
+            return int(connection.execute(select(func.max(stubs.c.height))).scalar() or 0)
+
     def state_rows(self) -> Iterator[tuple[str, Versioned]]:
         """All state, in no particular order: what a start loads."""
         with translated(), self._engine.connect() as connection:
@@ -336,11 +359,10 @@ class Store:
                 yield open_state(row)
 
     def _body(self, height: int, column: str) -> bytes:
-        with translated(), self._engine.connect() as connection:
-            sealed = connection.execute(select(bodies.c[column]).where(bodies.c.height == height)).scalar()
-        if sealed is None:
+        rows = self._read_body[column](height)
+        if not rows or rows[0][0] is None:
             raise self._absent(height)
-        return unseal(f"{column}/{height}", sealed)
+        return unseal(f"{column}/{height}", rows[0][0])
 
     def _absent(self, height: int) -> StoreError:
         if 0 < height < self.remains.base_height or self.remains.header(height) is not None:
