@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from cli.audit_diff import diff
+from cli.audit_diff import diff
 from cli.audit_ledger import replay
 from cli.audit_proofs import absent, read_identity, record, show_proof, view_proof
 from cli.client import NodeClient
@@ -167,6 +168,7 @@ def explain(file: str, lang: str, trust: Path | None, as_json: bool) -> None:
 
 
 audit.add_command(replay)
+audit.add_command(diff)
 audit.add_command(diff)
 audit.add_command(absent)
 audit.add_command(record)

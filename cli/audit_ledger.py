@@ -130,7 +130,7 @@ def _audit_folder(folder: Path, genesis: bytes, trusted: "TrustedHeader | None",
     try:
         with closing(open_rows(folder)) as rows:
             count = rows.last()
-            with open_workers(count, processes) as workers, _bar(count) as bar:
+            with open_workers(count, processes) as workers, open_bar(count) as bar:
                 return audit_store(rows, genesis, trusted=trusted, workers=workers, progress=lambda _: bar.update(1))
     except StoreError as error:
         faults = Faults()
@@ -143,7 +143,7 @@ def _replay_remote(url: str, token_file: str | None, genesis: bytes, processes: 
 
     count, blocks = _remote(url, token_file)
     try:
-        with open_workers(count, processes) as workers, _bar(count) as bar:
+        with open_workers(count, processes) as workers, open_bar(count) as bar:
             return replay_ledger(genesis, blocks, lambda _: bar.update(1), workers)
     except LedgerFault as fault:
         raise AnswerIsNo(fault.code, fault.detail) from None
@@ -162,8 +162,9 @@ def open_workers(blocks: int, processes: int | None) -> "Iterator[Workers | None
         yield workers
 
 
-def _bar(count: int) -> Any:
-    return click.progressbar(length=count, label="replaying", hidden=not is_terminal(), file=sys.stderr)
+def open_bar(count: int, label: str = "replaying") -> Any:
+    """Progress where a person watches, nothing in a pipe."""
+    return click.progressbar(length=count, label=label, hidden=not is_terminal(), file=sys.stderr)
 
 
 def _print_replay(done: "Replay", *, as_json: bool) -> None:

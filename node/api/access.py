@@ -40,6 +40,7 @@ ACCESS: Final[dict[tuple[str, str], Scope | str]] = {
     ("POST", "/v1/policies"): "policy",
     ("GET", "/v1/blocks/{height}"): "ledger",
     ("GET", "/v1/blocks/{height}/bytes"): "ledger",
+    ("GET", "/v1/blocks/{height}/effects"): "ledger",
     ("GET", "/v1/proofs/transactions/{tx_id}"): "ledger",
     ("GET", "/v1/proofs/state/{key:path}"): "ledger",
     ("GET", "/v1/proofs/records/{record_id}"): "ledger",

@@ -34,13 +34,18 @@ def long_network() -> Network:
 
 
 def write_folder(
-    folder: Path, network: Network, blocks: Sequence[ExecutedBlock] | None = None, *, uncertified: Iterable[int] = ()
+    folder: Path,
+    network: Network,
+    blocks: Sequence[ExecutedBlock] | None = None,
+    *,
+    uncertified: Iterable[int] = (),
+    write_keys: int = 80,
 ) -> Path:
     """`folder` with genesis.json and data/ledger.db."""
     (folder / "data").mkdir(parents=True)
     (folder / "genesis.json").write_bytes(network.genesis_bytes)
     store = Store(f"sqlite:///{folder / 'data' / 'ledger.db'}", genesis_hash(network.genesis_bytes))
-    chain = Chain(store, network.genesis_bytes, StatePages(store, write_keys=80, retained=3), STATE_KEYS)
+    chain = Chain(store, network.genesis_bytes, StatePages(store, write_keys, retained=3), STATE_KEYS)
     asyncio.run(_append(chain, network, network.blocks if blocks is None else blocks, frozenset(uncertified)))
     chain.close()
     store.close()
