@@ -15,7 +15,6 @@ import click
 import msgspec
 
 from cli.audit_diff import diff
-from cli.audit_diff import diff
 from cli.audit_ledger import replay
 from cli.audit_proofs import absent, read_identity, record, show_proof, view_proof
 from cli.client import NodeClient
@@ -78,6 +77,9 @@ def claim(claim_id: str, out: Path, disclose: tuple[str, ...], client: NodeClien
 @click.option("--trust", type=click.Path(path_type=Path, dir_okay=False), help="The genesis you trust.")
 @click.option("--trust-embedded", is_flag=True, help="Use the file's own genesis: shows form, proves nothing.")
 @click.option("--invoice", "invoice", help="The invoice that a proof has to be about (JSON file).")
+@click.option(
+    "--witness", "witnesses", multiple=True, metavar="VKEY", help="A witness that you trust; without its word, exit 1."
+)
 @click.option("--lines", is_flag=True, help="FILE names a file a line; write one JSON answer a line, in order.")
 @json_option
 @click.pass_context
@@ -87,15 +89,18 @@ def verify(
     trust: Path | None,
     trust_embedded: bool,
     invoice: str | None,
+    witnesses: tuple[str, ...],
     lines: bool,
     as_json: bool,
 ) -> None:
     """Verify a dossier or a proof (FILE, - for standard input) offline, check by check.
 
-    Exit code 0: everything holds, 1: something does not (the first is named), 2: wrong use.
+    Exit code 0: everything holds, 1: something does not (the first is named), 2: wrong use. NOT WITNESSED: the file
+    crosses a change of validators, and no trusted witness cosigned a checkpoint that covers it.
 
     \b
     Example: claimnode audit verify claim.dossier --trust genesis.json
+             claimnode audit verify claim.dossier --trust genesis.json --witness witness.example/w1+...
              claimnode audit verify unused.proof --trust genesis.json --invoice invoice.json
              ls *.dossier | claimnode audit verify --lines - --trust genesis.json
     """
@@ -116,7 +121,7 @@ def verify(
         raise CliError("invoice", f"--invoice goes with a proof about one; {file} is none")
     mark = UNTRUSTED if trust_embedded else ""
     try:
-        verified = _verify(data, _trust(data, trust, trust_embedded))
+        verified = _verify(data, _trust(data, trust, trust_embedded), witnesses)
     except AuditFailure as failure:
         if as_json:
             print_json(_failed(failure, trusted=not trust_embedded))
@@ -133,6 +138,9 @@ def verify(
         print_text(f"{mark}NOT RE-RUN: the decision was not derived again ({rerun.detail})")
     for result in verified.results:
         print_text(f"{mark}result: {result['decision']}, {_money(result['net_fen'])}")
+    if verified.witness.state != "not_needed":
+        word = "witnessed" if verified.witness.state == "witnessed" else "NOT WITNESSED"
+        print_text(f"{mark}{word}: {verified.witness.detail}")
     print_text(f"{mark}claim {verified.claim_id}: {verified.status} at height {verified.height}")
 
 
@@ -168,7 +176,6 @@ def explain(file: str, lang: str, trust: Path | None, as_json: bool) -> None:
 
 
 audit.add_command(replay)
-audit.add_command(diff)
 audit.add_command(diff)
 audit.add_command(absent)
 audit.add_command(record)
@@ -219,11 +226,17 @@ def _verify_lines(file: str, trust: "ChainState") -> bool:
     return good
 
 
-def _verify(data: bytes, trust: "ChainState") -> "Verification":
+def _verify(data: bytes, trust: "ChainState", witnesses: tuple[str, ...] = ()) -> "Verification":
+    from ledger.notes import parse_vkey
+    from node.audit.report import AuditFailure
     from node.audit.verify import verify_dossier
 
+    keys = [parse_vkey(vkey) for vkey in witnesses]
     with _program_runner(trust) as run:
-        return verify_dossier(data, trust, run)
+        verified = verify_dossier(data, trust, run, witnesses=keys)
+    if keys and verified.witness.state == "not_witnessed":
+        raise AuditFailure(3, "not_witnessed", f"NOT WITNESSED: {verified.witness.detail}")
+    return verified
 
 
 @contextmanager
@@ -256,6 +269,7 @@ def _view(verified: "Verification") -> dict[str, Any]:
         "header_hash": verified.header_hash,
         "checks": msgspec.to_builtins(verified.checks),
         "results": verified.results,
+        "witness": msgspec.to_builtins(verified.witness),
     }
 
 

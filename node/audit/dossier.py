@@ -118,8 +118,8 @@ class PaymentOpening(_Part, frozen=True, forbid_unknown_fields=True):
 
 
 class WitnessedCheckpoint(_Part, frozen=True, forbid_unknown_fields=True):
-    """A checkpoint with cosignatures (C2SP signed note): `path` leads from the header that ends the last epoch before the
-    anchor's to its root, `consistency` from the smaller of checkpoint and anchor to the larger."""
+    """A checkpoint with cosignatures (C2SP signed note): `path` leads from the header that ends the last epoch before
+    the anchor's to its root, `consistency` from the smaller of checkpoint and anchor to the larger."""
 
     checkpoint: Annotated[str, Meta(max_length=MAX_NOTE_BYTES)]
     path: Path

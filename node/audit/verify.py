@@ -3,6 +3,7 @@
 Needs the file, the trusted genesis and a way to run claim programs; no network, no database, no clock.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -12,11 +13,13 @@ from contracts.execution import ChainState, genesis_state
 from contracts.states import ClaimState, read_case, read_claim
 from ledger.certificates import verify_finality
 from ledger.errors import LedgerError
+from ledger.notes import VerifierKey
 from node.audit.disclosure import ProgramRunner, check_disclosure
 from node.audit.epochs import FinalityCheck
 from node.audit.history import History, check_history
 from node.audit.replay_claim import Replayed, replay_claim
 from node.audit.report import TITLES, AuditFailure, Check
+from node.audit.witnessed import Witnessing, check_witnessed
 
 
 class Verification(Struct, frozen=True):
@@ -30,6 +33,7 @@ class Verification(Struct, frozen=True):
     header_hash: str
     trace: tuple[dict[str, Any], ...]
     results: tuple[dict[str, Any], ...]
+    witness: Witnessing
 
 
 def read_trust(genesis_bytes: bytes) -> ChainState:
@@ -41,10 +45,18 @@ def read_trust(genesis_bytes: bytes) -> ChainState:
 
 
 def verify_dossier(
-    data: bytes, start: ChainState, run: ProgramRunner, finality: FinalityCheck = verify_finality
+    data: bytes,
+    start: ChainState,
+    run: ProgramRunner,
+    finality: FinalityCheck = verify_finality,
+    witnesses: Sequence[VerifierKey] = (),
 ) -> Verification:
-    """All checks against a trusted genesis (`read_trust`). Raises AuditFailure: the first that does not hold."""
+    """All checks against a trusted genesis (`read_trust`). Raises AuditFailure: the first that does not hold.
+
+    `witnesses`: whose cosignatures the reader trusts.
+    """
     history = check_history(data, start, finality)
+    witness = check_witnessed(history.dossier, start, witnesses)
     replayed = replay_claim(history, start)
     claim = read_claim(lambda key: replayed.current.get(key) or start.read(key), history.dossier.claim_id)
     if claim is None or claim.insurer != history.dossier.insurer:
@@ -61,6 +73,7 @@ def verify_dossier(
         header_hash=history.dossier.anchor.certificate.digest or "",
         trace=disclosure.trace,
         results=disclosure.results,
+        witness=witness,
     )
 
 
