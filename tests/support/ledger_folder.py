@@ -46,13 +46,16 @@ def write_folder(
     (folder / "genesis.json").write_bytes(network.genesis_bytes)
     store = Store(f"sqlite:///{folder / 'data' / 'ledger.db'}", genesis_hash(network.genesis_bytes))
     chain = Chain(store, network.genesis_bytes, StatePages(store, write_keys, retained=3), STATE_KEYS)
-    asyncio.run(_append(chain, network, network.blocks if blocks is None else blocks, frozenset(uncertified)))
+    asyncio.run(append_blocks(chain, network, network.blocks if blocks is None else blocks, frozenset(uncertified)))
     chain.close()
     store.close()
     return folder
 
 
-async def _append(chain: Chain, network: Network, blocks: Sequence[ExecutedBlock], uncertified: frozenset[int]) -> None:
+async def append_blocks(
+    chain: Chain, network: Network, blocks: Sequence[ExecutedBlock], uncertified: frozenset[int] = frozenset()
+) -> None:
+    """Commit these blocks, each with a certificate of its own but for those that a later one proves."""
     waiting: list[tuple[int, bytes]] = []
     for block in blocks:
         chain.add(block)

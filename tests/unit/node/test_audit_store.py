@@ -1,5 +1,6 @@
 """A data folder audited: every table's rows are compared with what the blocks give, and each fault is named."""
 
+import asyncio
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,14 +11,17 @@ from typing import Any
 import pytest
 
 from contracts.execution import ExecutedBlock
+from contracts.genesis import genesis_hash
 from ledger.rowreader import StoreRows, read_only_url
 from ledger.state import Versioned
+from ledger.store import Store
 from ledger.storerows import spine_values, state_values
 from ledger.storetables import encode_changes, seal
 from node.audit.ahead import Workers
+from node.chain import Chain
 from node.folderaudit.faults import FETCH_AGAIN
 from node.folderaudit.folder import StoreAudit, TrustedHeader, audit_store
-from tests.support.ledger_folder import long_network, write_folder
+from tests.support.ledger_folder import append_blocks, long_network, write_folder
 
 HEIGHT = 9
 """A block in the middle, with fifty policies."""
@@ -221,3 +225,26 @@ def test_a_ledger_of_another_network(template: Path) -> None:
     with closing(StoreRows(read_only_url(template / "data" / "ledger.db"))) as rows:
         other = long_network().genesis_bytes.replace(b'"time_ms":', b'"time_ms":1')
         assert places(audit_store(rows, other)) == [("network", "chain", "other_network")]
+
+
+def test_a_node_that_runs_can_be_audited(tmp_path: Path) -> None:
+    """Its last blocks are in the write-ahead log, it holds the writer's lock, and goes on while it is read."""
+    network = long_network()
+    folder = write_folder(tmp_path / "node", network, network.blocks[:6])
+    url = f"sqlite:///{folder / 'data' / 'ledger.db'}"
+    store = Store(url, genesis_hash(network.genesis_bytes))
+    chain = Chain(store, network.genesis_bytes)
+
+    def grow(height: int) -> None:
+        at = chain.height + 1
+        if height == 6 and at <= len(network.blocks):
+            asyncio.run(append_blocks(chain, network, network.blocks[at - 1 :]))
+
+    try:
+        found = audited(folder, progress=grow)
+    finally:
+        chain.close()
+        store.close()
+    assert not found.faults
+    assert found.replay is not None
+    assert found.replay.height == len(network.blocks)
