@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cli.errors import CliError
+from cli.node_snapshot import join, snapshot
 from cli.output import json_option, print_json, print_table, print_text
 
 
@@ -31,6 +32,10 @@ def run(folder: Path) -> None:
     from node.main import run_node
 
     run_node(folder)
+
+
+node.add_command(snapshot)
+node.add_command(join)
 
 
 @node.group(name="token")

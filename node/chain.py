@@ -14,6 +14,7 @@ import msgspec
 
 from contracts.execution import ChainState, ExecutedBlock, genesis_state
 from contracts.receipts import Receipt
+from contracts.states import ClaimState, PayoutState, decode_state
 from contracts.validators import closes_epoch, read_validators
 from ledger.blocks import Header, decode_block, header_hash
 from ledger.encoding import decode_as, encode_trusted
@@ -82,6 +83,11 @@ class Chain:
         """The last final height."""
         return self.final.height
 
+    @property
+    def is_at_base(self) -> bool:
+        """Whether the store began with a snapshot and no block above it was executed here yet."""
+        return 0 < self.final.height <= self.store.remains.base_height
+
     def floor(self) -> SpineRow | None:
         """The last durable block as ordering needs it; its certificate is its own. None at genesis."""
         return self.store.spine(self.final.height) if self.final.height else None
@@ -113,7 +119,7 @@ class Chain:
         if overlay is not None:
             return overlay.executed.encoded
         row = self.store.spine_of(digest)
-        return None if row is None else self.store.block(row.height)
+        return None if row is None or not self.store.is_whole(row.height) else self.store.block(row.height)
 
     def changes_of(self, digest: bytes) -> Mapping[str, Versioned] | None:
         """What a block that is executed here or final wrote into state."""
@@ -121,7 +127,7 @@ class Chain:
         if overlay is not None:
             return overlay.executed.changes
         row = self.store.spine_of(digest)
-        return None if row is None else self.store.changes(row.height)
+        return None if row is None or not self.store.is_whole(row.height) else self.store.changes(row.height)
 
     def add(self, executed: ExecutedBlock) -> None:
         """Keep an executed block; its parent is the last final block or one added before."""
@@ -212,6 +218,28 @@ class Chain:
         for between in range(written + 1, height + 1):
             state_map = state_map.update(_map_changes(self.store.changes(between)))
         return state_map
+
+    def listed_before_blocks(self) -> tuple[int, list[str], list[str]]:
+        """(height, claims, payouts) up to the height above which every block is here whole: by time, then by id.
+
+        Raises StoreError.
+        """
+        height = self.store.whole_above()
+        if not height:
+            return 0, [], []
+        until = self.store.spine(height).time_ms
+        claims = [
+            (decode_state(v.value, ClaimState).reported_ms, key)
+            for key, v in self.store.state_family("claim")
+            if v.value
+        ]
+        payouts = [
+            (decode_state(v.value, PayoutState).authorised_ms, key)
+            for key, v in self.store.state_family("payout")
+            if v.value
+        ]
+        ids = [[key.split("/", 1)[1] for at, key in sorted(found) if at <= until] for found in (claims, payouts)]
+        return height, ids[0], ids[1]
 
     async def wait_for(self, tx_id: str, timeout_s: float) -> TransactionOutcome:
         """The outcome as soon as it is final. Raises Unavailable `pending`, Overloaded."""

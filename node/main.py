@@ -39,7 +39,7 @@ def run_node(folder: Path) -> None:
     """
     config = load_config(folder)
     log = configure_logging(config.log, config.participant)
-    with _locked(folder), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with locked_folder(folder), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(folder, config.participant, log))
 
 
@@ -86,7 +86,7 @@ def _end_if_disk_failed(done: "Iterable[asyncio.Task[Any]]", participant: str) -
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path) -> Iterator[None]:
     """Hold the folder. Two processes with one key would sign twice. Raises ConfigError `locked`."""
     data = folder / "data"
     data.mkdir(mode=0o700, exist_ok=True)

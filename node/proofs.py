@@ -31,7 +31,7 @@ class ChainSource:
 
     @property
     def head(self) -> tuple[Header, Certificate]:
-        encoded = self._chain.block_at(self._final.height).certificate
+        encoded = self._chain.store.certificate_at(self._final.height)
         assert encoded is not None, "the last final block has its own certificate"
         assert self._final.header is not None
         return self._final.header, decode_certificate(encoded)
@@ -49,7 +49,7 @@ class ChainSource:
         return self._chain.store.entry(index)
 
     def certificate(self, height: int) -> Certificate:
-        encoded = self._chain.block_at(height).certificate
+        encoded = self._chain.store.certificate_at(height)
         assert encoded is not None, "the last block of an epoch has a certificate"
         return decode_certificate(encoded)
 
@@ -57,7 +57,7 @@ class ChainSource:
         return inclusion_proof(index, self._final.frontier.size, self._node)
 
     def header(self, height: int) -> Header:
-        return self._chain.block_at(height).header
+        return self._chain.header_at(height)
 
     def header_leaf_index(self, height: int) -> int:
         """The hash of header `height` is the first leaf of the block after it."""

@@ -80,7 +80,7 @@ class Node:
             self.chain, self.mempool, self.signatures, clock, max_transactions=config.ordering.block_transactions
         )
         self.driver = Driver(self._wiring(timing))
-        self.neighbours = Neighbours(self.chain, links, clock, self.driver.on_message)
+        self.neighbours = Neighbours(self.chain, links, clock, self._hear)
         self._gossip = Gossip(lambda data: links.broadcast(Lane.GOSSIP, data), self.driver.transactions_known)
         self._pace = Pace(lambda: self.driver.is_busy)
         blame, known = self.driver.reports.blame, self.driver.transactions_known
@@ -94,7 +94,7 @@ class Node:
         self.witnesses = Collector(self.published, config.witness, folder / "data", clock, post, log)
         self.chain.on_commit.append(self._forget_final)
         links.protect(self._needed)
-        links.on_message(Lane.CONSENSUS, self.driver.on_message)
+        links.on_message(Lane.CONSENSUS, self._hear)
         links.on_message(Lane.GOSSIP, self._intake.receive)
         links.register(blocksync.METHOD, self.driver.sync.serve)
         links.register(neighbours.METHOD, self.neighbours.serve)
@@ -118,10 +118,25 @@ class Node:
         for proof in evidence.proofs:
             self.accuser.take(proof)
         self.witnesses.load()
-        await self.driver.start()
-        parts = (self.driver, self.neighbours, self._intake, self.accuser, self.witnesses)
-        for work in (*(part.run() for part in parts), self._repeat()):
+        is_joining = self.chain.is_at_base
+        if not is_joining:
+            await self.driver.start()
+        parts = (self.neighbours, self._intake, self.accuser, self.witnesses)
+        ordering = self._join() if is_joining else self.driver.run()
+        for work in (ordering, *(part.run() for part in parts), self._repeat()):
             self._tasks.append(asyncio.get_running_loop().create_task(work))
+
+    async def _join(self) -> None:
+        """After a snapshot: the first block above it is executed before this node says anything about others."""
+        await self.driver.catch_up.leave_base()
+        if self.driver.halted is None:
+            self.log.info("joined", height=self.chain.height)
+            await self.driver.start(renewed=True)
+            await self.driver.run()
+
+    def _hear(self, sender: str, data: bytes) -> None:
+        if not self.chain.is_at_base:
+            self.driver.on_message(sender, data)
 
     async def wait_failed(self) -> None:
         """Return only by raising: the disk failed and the process must end."""
@@ -208,7 +223,8 @@ class Node:
     def status(self) -> Mapping[str, Any]:
         """What operators and probes see. `ready` is whether this node does its part; `reasons` says why not."""
         reasons = self._reasons()
-        halted, not_voting = self.driver.halted, self.driver.not_voting
+        halted = self.driver.halted
+        not_voting = "joining" if self.chain.is_at_base and halted is None else self.driver.not_voting
         return {
             "participant": self.identity.participant,
             "ready": not reasons,
@@ -254,6 +270,7 @@ class Node:
         linked = self.peers.connected() & {member.id for member in self.validators.validators}
         checks = {
             "halted": driver.halted is not None,
+            "joining": self.chain.is_at_base,
             "keys": driver.not_voting == "keys_not_in_set",
             "disk_full": driver.waiting == "no_space",
             "store": driver.damage is not None,

@@ -5,6 +5,7 @@ are read from state when asked. Always true: a list only grows at its end, so a 
 stays valid, and what a reader has seen is never shown in another order.
 """
 
+import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -60,6 +61,9 @@ class Directory:
 
     async def follow(self, chain: ChainPort) -> None:
         """Read every final block, for ever. Run it as a task."""
+        height, claims, payouts = await asyncio.to_thread(chain.listed_before_blocks)
+        if height > self.height:  # what older blocks reported is taken from state, by time
+            self.height, self.claims[:], self.payouts[:] = height, claims, payouts
         async for block in chain.subscribe(self.height):
             self.add(block)
 

@@ -23,6 +23,7 @@ STATUS_OF_CODE: Final = {
     "not_found": 404,
     "missing": 404,
     "unknown_height": 404,
+    "pruned": 410,
     "unknown_entry": 404,
     "unknown_tile": 404,
     "time_limit": 504,

@@ -150,6 +150,15 @@ class BlockSync:
                 await asyncio.sleep(PAUSE_S)
         return last
 
+    async def take_one(self) -> None:
+        """One range from whoever has one; returns after a pause if nobody has."""
+        for peer in self._order():
+            found = await self._fetch(peer)
+            if found is not None:
+                await self._take(found)
+                return
+        await asyncio.sleep(PAUSE_S)
+
     def _reached(self, target: Certificate) -> bool:
         assert target.digest is not None, "a finalization names a block"
         if self._chain.final.validators.epoch > target.epoch:  # of a tail block there is nothing in any store

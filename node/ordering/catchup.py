@@ -52,6 +52,18 @@ class CatchUp:
         self.is_syncing = True
         self._task = asyncio.ensure_future(self._run(target))
 
+    async def leave_base(self) -> None:
+        """Return once a block above the snapshot that the store began with was executed here, at once if one was.
+
+        Until then nothing but others' signatures says that this program computes what the network does. A block that
+        is invalid here stops the node (A7). Raises JournalFailed, StoreError.
+        """
+        try:
+            while self._w.chain.is_at_base:
+                await self.sync.take_one()
+        except Halted as error:
+            self._outcomes.invalid(error.code, error.detail)
+
     async def stop(self) -> None:
         """Return when nothing is under way any more."""
         if self._task is not None:

@@ -95,8 +95,12 @@ class Driver:
 
     # --- life -------------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Read the disk and give the core its first input. Raises StoreError, JournalFailed."""
+    async def start(self, *, renewed: bool = False) -> None:
+        """Read the disk and give the core its first input; `renewed`: the chain has grown since this was made.
+
+        Raises StoreError, JournalFailed."""
+        if renewed:
+            self._config, self._core = (config := self._w.epochs.config()), Epochs(config)
         records, guard = self._open_journal() if self._config.me is not None else ((), None)
         await self._step(self._start_input(records, guard))
 
@@ -286,8 +290,7 @@ class Driver:
         judged = self._w.workshop.judge(
             request.parent.digest, request.digest, request.payload, notarized=request.notarized
         )
-        self.counters.judged += 1
-        self.counters.judge_s += time.perf_counter() - started
+        self.counters.judge_done(time.perf_counter() - started)
         if judged is None:
             self._w.log.warning("judge_without_parent", view=request.view)
             return
@@ -297,8 +300,8 @@ class Driver:
         elif judged.verdict is Verdict.INVALID:
             self._w.log.error("block_invalid", view=request.view, digest=request.digest.hex(), detail=judged.detail)
         closes = judged.verdict is Verdict.VALID and self._w.chain.closes_epoch(request.digest)
-        wait_until = now + judged.wait_ms
-        answer = Verified(now, request.view, request.digest, judged.verdict, wait_until, judged.detail, closes)
+        until = now + judged.wait_ms
+        answer = Verified(now, request.view, request.digest, judged.verdict, until, judged.detail, closes)
         self.inbox.put_first(answer)
 
     async def _deliver(self, effect: Deliver) -> None:
@@ -308,13 +311,11 @@ class Driver:
     async def _commit(self, blocks: list[tuple[int, bytes]], certificate: bytes) -> None:
         started = time.perf_counter()
         await self._disk.patiently("store", lambda: self._w.chain.commit(blocks, certificate))
-        self.counters.committed += len(blocks)
-        self.counters.commit_s += time.perf_counter() - started
+        self.counters.commit_done(len(blocks), time.perf_counter() - started)
         self.transactions_known()
 
     def _serve(self, to: str, digest: bytes) -> None:
-        payload = self._read_back(lambda: self._w.chain.encoded(digest))
-        if payload is not None:
+        if (payload := self._read_back(lambda: self._w.chain.encoded(digest))) is not None:
             self._w.links.send(to, Lane.CONSENSUS, encode_payload(digest, payload))
 
     def _serve_closing(self, to: str, epoch: int) -> None:
@@ -392,8 +393,7 @@ class Driver:
     def _set_timer(self, at: int) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        delay = max(0, at - self._now()) / 1000
-        self._timer = asyncio.get_running_loop().call_later(delay, self._fire)
+        self._timer = asyncio.get_running_loop().call_later(max(0, at - self._now()) / 1000, self._fire)
 
     def _fire(self) -> None:
         self._timer = None

@@ -41,6 +41,8 @@ ADVICE = {
     "store_damaged": "data/ledger.db does not read back: check the disk, stop the node, remove data/ledger.db* (of a "
     "database server: drop the tables) and start it: it fetches everything from its peers",
     "asking_peers": "waits for answers of the other validators about its own earlier votes: link it to them",
+    "joining": "began with a snapshot and waits for the first block above it: link it to the others; if the whole "
+    "network began with snapshots, start one node from a store of its own",
     "observer": "this participant has no seat: it follows",
 }
 """code -> what to do. Codes that begin with `journal_`, and `unknown_vote`, bind the key for ever."""

@@ -35,6 +35,16 @@ class Counters:
         self.built += 1
         self.build_s += took_s
 
+    def judge_done(self, took_s: float) -> None:
+        """One block judged."""
+        self.judged += 1
+        self.judge_s += took_s
+
+    def commit_done(self, blocks: int, took_s: float) -> None:
+        """Blocks made final in one transaction."""
+        self.committed += blocks
+        self.commit_s += took_s
+
 
 @dataclass(frozen=True, slots=True)
 class Wiring:

@@ -45,6 +45,9 @@ class MemoryChain:
         place = self.places.get(tx_id)
         return outcome_in(self._load(place[0]), place[1]) if place else None
 
+    def listed_before_blocks(self) -> tuple[int, list[str], list[str]]:
+        return 0, [], []
+
     def subscribe(self, after: int | None = None) -> AsyncIterator[FinalBlock]:
         self.catch_up()
         return self.feed.follow(len(self.network.blocks) if after is None else after)

@@ -45,8 +45,8 @@ def certificate(network: TestNetwork, chain: Chain, view: int, digest: bytes) ->
     return encode_certificate(build_certificate(votes, validators))
 
 
-def final_world(folder: Path, name: str = "nodes") -> FinalWorld:
-    network = build_network(folder / name, time_ms=NOW)
+def final_world(folder: Path, time_ms: int = NOW) -> FinalWorld:
+    network = build_network(folder / "nodes", time_ms=time_ms)
     return FinalWorld(folder, network, open_chain(folder, network))
 
 
