@@ -92,6 +92,8 @@ class Collector:
         except Unavailable:
             pass
         except LedgerError as error:
+            if error.code != "damaged":  # e.g. a node that began with a snapshot has no older tiles to compare with
+                return
             if not self.rewritten:
                 self._say.error("history_rewritten", size=checkpoint.size, code=error.code, kept=str(self._path))
             self.rewritten = True
