@@ -20,6 +20,7 @@ from ledger.state import Versioned
 from ledger.storerows import open_spine, open_state
 from ledger.storetables import (
     SpineRow,
+    base,
     bodies,
     log_positions,
     log_tiles,
@@ -28,6 +29,7 @@ from ledger.storetables import (
     network,
     spine,
     state,
+    stubs,
     transactions,
     unseal,
 )
@@ -92,8 +94,9 @@ class StoreRows:
         return row.version, row.chain
 
     def first(self) -> int:
-        """The lowest stored height, 0 for an empty store."""
-        return self._scalar(select(func.min(spine.c.height))) or 0
+        """The lowest height whose block is here whole: 1, or the one above a snapshot and what was pruned."""
+        below = self._scalar(select(func.max(base.c.height))), self._scalar(select(func.max(stubs.c.height)))
+        return max(below) + 1
 
     def last(self) -> int:
         """The highest stored height, 0 for an empty store."""

@@ -85,11 +85,12 @@ class _Audit:
     def run(self, workers: Workers | None, progress: Callable[[int], None]) -> None:
         if not self._begin():
             return
-        first, last = max(1, self._rows.first()), self._rows.last()
+        first, last = self._rows.first(), self._rows.last()
         if first > 1:
             self._follows, self._executes, self._tail, self._parent = False, False, None, None
             self._found.notes.append(
-                f"the store begins at height {first}: blocks are checked for their links and rows, not executed"
+                f"whole blocks begin at height {first} here: they are checked for links and rows, not executed; what "
+                "is below is taken as stated. Audit a node that keeps all blocks for more"
             )
         self._pass(first, last, workers, progress)
         self._guard("database", self._rows.begin)  # from here on a running node's new blocks are not seen

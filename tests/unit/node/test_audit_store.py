@@ -12,6 +12,7 @@ import pytest
 
 from contracts.execution import ExecutedBlock
 from contracts.genesis import genesis_hash
+from ledger.remains import seal_stub
 from ledger.rowreader import StoreRows, read_only_url
 from ledger.state import Versioned
 from ledger.store import Store
@@ -248,3 +249,19 @@ def test_a_node_that_runs_can_be_audited(tmp_path: Path) -> None:
     assert not found.faults
     assert found.replay is not None
     assert found.replay.height == len(network.blocks)
+
+
+def test_a_pruned_store_is_audited_from_where_its_blocks_begin(folder: Path) -> None:
+    """What is missing on purpose is no fault; links, rows, pages and the state's root above it are checked."""
+    for block_below in long_network().blocks[:5]:
+        row = seal_stub(block_below.after.height, b"header", b"leaves")
+        change(folder, "insert into stubs values (?, ?, ?)", *row.values())
+    change(folder, "delete from bodies where height <= 5")
+    found = audited(folder)
+    assert not found.faults
+    assert found.replay is None
+    assert "begin at height 6" in found.notes[0]
+    item = block().changes[KEY]
+    row_values = state_values(KEY, Versioned(item.version + 1, item.entry, item.value))
+    change(folder, "update state set version = ?, seal = ? where key = ?", row_values[1], row_values[4], KEY)
+    assert places(audited(folder)) == [("state", "*", "differs")]
