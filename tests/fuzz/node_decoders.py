@@ -8,9 +8,11 @@ from ledger.certificates import encode_certificate
 from ledger.crypto.envelopes import ciphertext_digest, encode_envelope
 from ledger.encoding import convert, decode, decode_as, encode
 from ledger.errors import DecodeError, InvalidBlock, InvalidCertificate
+from ledger.merkle import leaf_hash
 from ledger.parts import join_parts, split_parts
 from node.agents import messages
 from node.agents.mailroom import RelayRefused, _body_of
+from node.errors import SnapshotRefused
 from node.ordering.blocksync import VIEW_BYTES, RangeRequest, check_range
 from node.ordering.gossip import MAX_BATCH
 from node.ordering.neighbours import Status
@@ -27,6 +29,7 @@ from node.peers.frames import (
     encode_request,
 )
 from node.peers.hello import build_hello, check_hello
+from node.snapshots.chunks import decode_blocks, decode_rows, encode_row
 from node.vault.blobs import BlobStore
 from node.vault.delivery import _Pull
 from node.vault.errors import ParcelRefused, VaultError
@@ -85,6 +88,21 @@ def _range_samples() -> list[Sample]:
     ]
 
 
+def _snapshot_rows() -> list[Sample]:
+    """Rows as a snapshot carries them; in the later samples one entry is foreign."""
+    found = []
+    for block in samples.story().network.blocks[:3]:
+        entries = {leaf_hash(entry): entry for entry in block.entries}
+        found += [(key, entries[item.entry], item.value) for key, item in block.changes.items() if item.value]
+    key, entry, value = found[0]
+    whole = b"".join(encode_row(*row) for row in found)
+    return [Sample(whole), around(entry, lambda doc: encode_row(key, doc, value))]
+
+
+def _snapshot_blocks() -> list[Sample]:
+    return [Sample(join_parts([encode_block(item.block) for item in samples.story().network.blocks[:3]]))]
+
+
 def _parcels() -> list[Sample]:
     envelope = samples.envelope()
     header = encode(ParcelHeader("decision", ID, None))
@@ -117,6 +135,20 @@ NODE = (
         _range_samples,
         (DecodeError, InvalidBlock, InvalidCertificate),
         weight=8,
+    ),
+    Decoder(
+        "node.snapshots.chunks:decode_rows",
+        lambda data: list(decode_rows(data)),
+        _snapshot_rows,
+        (SnapshotRefused,),
+        weight=4,
+    ),
+    Decoder(
+        "node.snapshots.chunks:decode_blocks",
+        lambda data: list(decode_blocks(data)),
+        _snapshot_blocks,
+        (SnapshotRefused,),
+        weight=2,
     ),
     Decoder(
         "node.ordering.blocksync:RangeRequest",
