@@ -44,15 +44,7 @@ PUBLIC_PAYERS = frozenset({"medicare", "medicaid", "dual_eligible", "dual eligib
 ZERO_DECIMAL_CURRENCIES = frozenset(
     {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND"}
 )
-READ_TYPES = (
-    "Encounter",
-    "Claim",
-    "ExplanationOfBenefit",
-    "Patient",
-    "Organization",
-    "Condition",
-    "Procedure",
-)
+READ_TYPES = ("Encounter", "Claim", "ExplanationOfBenefit", "Patient", "Organization", "Condition", "Procedure")
 UNKNOWN_CURRENCY = "XXX"
 """ISO 4217 for "no currency": an amount whose currency the source does not state is not given one here."""
 HALF_DAY_SECONDS = 12 * 3600
