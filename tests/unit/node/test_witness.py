@@ -13,7 +13,16 @@ import structlog
 from ledger.checkpoints import Submission, encode_submission, note_key, parse_checkpoint, sign_checkpoint
 from ledger.crypto import ed25519
 from ledger.errors import DecodeError, SignatureError
-from ledger.notes import ED25519, VerifierKey, encode_note, parse_note, parse_vkey, verify_note
+from ledger.notes import (
+    ED25519,
+    NoteSignature,
+    VerifierKey,
+    cosign_text,
+    encode_note,
+    parse_note,
+    parse_vkey,
+    verify_note,
+)
 from node.errors import ConfigError, Unavailable
 from node.witnessing.collector import Collector
 from node.witnessing.evidence import decode_conflict, judge_conflict
@@ -266,6 +275,21 @@ def test_whatever_a_witness_answers_the_node_goes_on(scene: Scene, status: int, 
     scene.use(scene.log)
     go(scene.collector.round)
     assert scene.collector.status()["faults"] == {URL: code}
+    assert scene.collector.published()[1] == 0
+
+
+def test_a_false_cosignature_under_the_right_key_id_is_refused(scene: Scene) -> None:
+    """It must not get into the note: a false line of a known key spoils the note for every reader."""
+
+    async def false(url: str, body: bytes) -> tuple[int, bytes]:
+        line = cosign_text(b"another text\n", "witness.example/w1", b"\x07" * 32, NOW_S)
+        key_id = parse_vkey(scene.vkey).key_id
+        return 200, (NoteSignature(line.name, key_id, line.signature).line + "\n").encode()
+
+    scene.post = false  # type: ignore[method-assign]
+    scene.use(scene.log)
+    go(scene.collector.round)
+    assert scene.collector.status()["faults"] == {URL: "bad_signature"}
     assert scene.collector.published()[1] == 0
 
 
