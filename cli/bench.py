@@ -98,7 +98,8 @@ def proofs(records: int, folder: Path | None, as_json: bool) -> None:
     """Build a ledger of made-up records on this disk, restart it, make and verify proofs on it.
 
     Headers, certificates, log, state map and store are the real ones. `bytes` is the largest proof with header and
-    certificate, the times are medians; `state_map_us_per_tx` is what the map costs for each record of the build.
+    certificate, the times are medians; `state_map_us_per_tx` is the CPU time that the map costs for each of the last
+    records.
 
     \b
     Example: claimnode bench proofs --records 1000000 --json
