@@ -24,7 +24,7 @@ EXEMPT = {
     "ledger.remains:decode_tail": "a sealed column of the own store",
     "ledger.rowreader:read_only_url": "the URL of the own store; open_engine judges it",
     "node.audit.ahead:read_ahead": "blocks that replay decodes again itself",
-    "node.folderaudit.blockrows:read_block_rows": "rows of a store, each unsealed and decoded by functions in the registry",
+    "node.folderaudit.blockrows:read_block_rows": "rows of a store, decoded by functions in the registry",
     "ledger.mappages:parse_page_path": "paths that this program made; behind decode_page",
     "node.agents.facts:read_facts": "a look-up in state",
     "node.agents.mail:read_parcels": "parcels of the vault in the closed forms of node.agents.messages",
