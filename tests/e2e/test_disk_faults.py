@@ -74,7 +74,7 @@ def test_a_failing_fsync_ends_the_process_and_a_slow_one_slows_its_node_alone(tm
 
 
 def test_a_real_disk_that_is_full(tmp_path: Path) -> None:
-    """P7: a validator on a file system of 600 kB, filled to the last byte and to a few pages before it: whichever of
+    """P7: a validator on a file system of 1.5 MB, filled to the last byte and to a few pages before it: whichever of
     journal, guard and store meets the end, it waits without voting and goes on when there is room, also after a
     restart."""
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-rm", "true"], check=False).returncode:

@@ -17,7 +17,7 @@ from node.runtime import Node
 from tests.support.cluster import Cluster, build_network
 
 VICTIM = "tpa-3"
-SIZE = "600k"
+SIZE = "1500k"
 STEP = 4_096
 
 
