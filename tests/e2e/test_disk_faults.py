@@ -5,8 +5,10 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,10 +32,11 @@ def commit(cluster: ProcessCluster, at: str) -> int:
     return int(answer["height"])
 
 
-def until_height(cluster: ProcessCluster, name: str, wanted: int) -> None:
+def until(cluster: ProcessCluster, name: str, holds: Callable[[dict[str, Any]], bool]) -> None:
+    """Return when a node's status is as `holds` wants it."""
     deadline = time.monotonic() + WAIT_S
-    while int(cluster.request(name, "GET", "/v1/status")[1]["height"]) < wanted:
-        assert time.monotonic() < deadline, f"{name} does not come to {wanted}"
+    while not holds(cluster.request(name, "GET", "/v1/status")[1]):
+        assert time.monotonic() < deadline, f"{name} does not come to that"
         time.sleep(0.05)  # another process commits: nothing here can be awaited, the deadline bounds it
 
 
@@ -51,10 +54,10 @@ def test_a_failing_fsync_ends_the_process_and_a_slow_one_slows_its_node_alone(tm
         fault.write_text("slow 5")
         started = time.monotonic()
         for _ in range(5):
-            reached = commit(cluster, "hospital-0")
+            slow = commit(cluster, "hospital-0")
         assert time.monotonic() - started < 4 * 5, "five blocks in less than one fsync of each would take"
         fault.unlink()
-        until_height(cluster, VICTIM, reached)
+        until(cluster, VICTIM, lambda status: int(status["height"]) >= slow)
 
         fault.write_text("fail")
         commit(cluster, "hospital-0")
@@ -69,8 +72,7 @@ def test_a_failing_fsync_ends_the_process_and_a_slow_one_slows_its_node_alone(tm
         fault.unlink()
         cluster.start(VICTIM)
         cluster.until_ready(VICTIM)
-        until_height(cluster, VICTIM, reached)
-        assert cluster.request(VICTIM, "GET", "/v1/status")[1]["voting"]
+        until(cluster, VICTIM, lambda status: int(status["height"]) >= reached and status["voting"])
 
 
 def test_a_real_disk_that_is_full(tmp_path: Path) -> None:
