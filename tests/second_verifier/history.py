@@ -1,0 +1,276 @@
+"""Checks 1 to 8 of the second verifier: from bytes to what a quorum certified; formats, hashes and signatures."""
+
+import hashlib
+import json
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterable
+from itertools import accumulate, pairwise
+from typing import Any
+
+from nacl.bindings import crypto_core_ed25519_is_valid_point, crypto_sign_open
+
+Json = dict[str, Any]
+Aggregate = Callable[[list[bytes], bytes, bytes], bool]
+CORE = "v network kind body author nonce expires_time"
+LISTS = {
+    "epochs": "header certificate validators",
+    "headers": "header leaf_index path",
+    "entries": "entry leaf_index path",
+    "transactions": CORE + " key_id endorsements signature",
+    "carried": "key version value",
+    "heads": "key path",
+    "records": "record_id secret document",
+    "policies": "policy_id terms tables account_in account_out pool_in pool_out event_date result",
+    "payments": "payout_id order settlement",
+}
+ORDER = ("leaf_index", "key", "version", "record_id", "policy_id", "payout_id")
+
+
+class Refused(Exception):
+    """The first check that does not hold: (number, reason)."""
+
+
+def need(holds: Any, number: int, reason: str) -> None:
+    if not holds:
+        raise Refused(number, reason)
+
+
+def closed(value: Any, fields: str) -> None:
+    """An object with exactly these fields; counts are whole numbers, true is none."""
+    need(type(value) is dict and sorted(value) == sorted(fields.split()), 1, f"not understood, the fields are {fields}")
+    counts = [value[name] for name in ("v", "leaf_index", "version", "depth", "expires_time") if name in value]
+    need(all(type(count) is int and count >= 0 for count in counts), 1, "a count")
+
+
+def unhex(text: str) -> bytes:
+    data = bytes.fromhex(text)
+    need(data.hex() == text, 1, "hexadecimal")
+    return data
+
+
+def encode(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def sha(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def tagged(tag: str, data: bytes) -> bytes:
+    return sha(sha(b"claimnode/" + tag.encode()) * 2 + data)
+
+
+def named(tag: str, value: Any) -> str:
+    return tagged(tag, encode(value)).hex()
+
+
+def commit_document(document: Json, secret: str) -> str:
+    """RFC 6962 root over one salted leaf for each field, tagged."""
+    nodes = []
+    for name, value in sorted(document.items()):
+        salt = tagged("field-salt", unhex(secret) + name.encode()).hex()
+        nodes.append(sha(b"\0" + tagged("field", encode({"name": name, "salt": salt, "value": value}))))
+    while len(nodes) > 1:
+        pairs = [sha(b"\1" + a + b) for a, b in zip(nodes[::2], nodes[1::2], strict=False)]
+        nodes = pairs + nodes[2 * len(pairs) :]
+    return tagged("record-commitment", nodes[0]).hex()
+
+
+def ascend(names: Iterable[Any]) -> bool:
+    return all(a < b for a, b in pairwise(names))
+
+
+def check_signature(number: int, keys: Json, who: str, item: Json, message: bytes) -> None:
+    """Ed25519 by a registered key of theirs: canonical, of prime order, S below the order, no cofactor."""
+    key = keys[f"key/{item['key_id']}"]
+    public = unhex(key["public_key"])
+    need(key["participant"] == who and crypto_core_ed25519_is_valid_point(public), number, "key")
+    crypto_sign_open(unhex(item["signature"]) + message, public)
+
+
+class History:
+    """`state` holds values by key; records, cases, statements and payouts are what accepted operations say."""
+
+    def __init__(self, data: bytes, trusted: bytes, aggregate: Aggregate) -> None:
+        """Checks 1 and 2, then the others."""
+        brackets = re.sub(rb'(?s)"(?:[^"\\]|\\.)*"|[^\[\]{}"]+', b"", data)
+        depth = max(accumulate((1 if bracket in b"[{" else -1 for bracket in brackets), initial=0))
+        need(len(data) <= 64 * 2**20 and depth <= 32, 1, "size or depth")
+        self.file, self.genesis = file, genesis = json.loads(data.decode()), json.loads(trusted)
+        need(encode(file) == data, 1, "not canonical")
+        closed(file, "v kind genesis claim_id insurer anchor payee " + " ".join(LISTS))
+        closed(file["anchor"], "header certificate")
+        for name, fields in LISTS.items():
+            for item in [] + file[name]:  # not of another iterable
+                closed(item, fields)
+            order = [field for field in ORDER if field in fields.split()]
+            need(not order or ascend([item[field] for field in order] for item in file[name]), 1, f"order of {name}")
+        self.anchor = file["anchor"]["header"]
+        need((file["v"], file["kind"]) == (1, "claim-dossier"), 1, "version")
+        need(encode(file["genesis"]) == trusted and self.anchor["network"] == genesis["network"], 2, "another genesis")
+        keys = [{"participant": one["id"], **key} for one in genesis["participants"] for key in one["signing_keys"]]
+        ids = [tagged("key-id", bytes.fromhex(key["public_key"]))[:16].hex() for key in keys]
+        self.state: Json = {f"key/{name}": key for name, key in zip(ids, keys, strict=True)}
+        self.consents, self.records, self.cases = Json(), Json(), Json()
+        self.statements, self.payouts, self.before = Json(), Json(), Json()
+        self.check_finality(tagged("genesis", trusted).hex(), aggregate)
+        self.check_log()
+
+    def check_finality(self, chain: str, aggregate: Aggregate) -> None:
+        """Check 3: each set made the header final that names the next set; the first one is the genesis'."""
+        voters = [item for item in self.genesis["participants"] if item["validator"] and item["finality_key"]]
+        keys = [(one["id"], one["signing_keys"][0]["public_key"], one["finality_key"]["public_key"]) for one in voters]
+        members = [dict(zip(("id", "signing_key", "finality_key"), key, strict=True)) for key in keys]
+        epoch, above, known = 1, 0, named("validator-set", {"epoch": 1, "validators": members})
+        for part in (*self.file["epochs"], self.file["anchor"]):
+            header, said, count = part["header"], part["certificate"], len(members)
+            closed(said, "kind epoch view parent_view digest signers signatures")
+            need((header["epoch"], header["validator_set_hash"]) == (epoch, known), 3, "another set")
+            need(header["height"] > above and (said["kind"], said["epoch"]) == ("finalize", epoch), 3, "no finality")
+            digest, signers = tagged("header", encode(header)), int.from_bytes(unhex(said["signers"]), "little")
+            need(said["digest"] in (digest.hex(), tagged("epoch-tail", digest).hex()), 3, "of another header")
+            need(len(said["signers"]) == 2 * ((count + 7) // 8) and not signers >> count, 3, "bitmap")
+            need(signers.bit_count() >= count - (count - 1) // 3 and said["parent_view"] < said["view"], 3, "quorum")
+            fields = {name: said[name] for name in ("epoch", "view", "parent_view", "digest")} | {"chain": chain}
+            bls_keys = [bytes.fromhex(one["finality_key"]) for at, one in enumerate(members) if signers >> at & 1]
+            (signature,) = [] + said["signatures"]
+            need(aggregate(bls_keys, tagged("vote-finalize", encode(fields)), unhex(signature)), 3, "signature")
+            if "validators" in part:
+                epoch, above, members = epoch + 1, header["height"], part["validators"]
+                known = named("validator-set", {"epoch": epoch, "validators": members})
+                need(header["next_validator_set_hash"] == known != header["validator_set_hash"], 3, "next set")
+                need(ascend(one["id"] for one in members), 3, "order")
+
+    def check_log(self) -> None:
+        """Checks 4 to 8, and that the life of the claim is there to its end."""
+        file, anchor = self.file, self.anchor
+        for item in file["headers"]:
+            self.check_leaf(4, tagged("header", encode(item["header"])), item)
+        heights = [*(item["header"]["height"] for item in file["headers"]), anchor["height"]]
+        leaves = [(self.check_leaf(5, encode(item["entry"]), item), item["entry"]) for item in file["entries"]]
+        transactions = self.check_transactions()
+        own = [entry for _, entry in leaves if entry["tx_id"] in transactions]
+        need(list(dict.fromkeys(entry["tx_id"] for entry in own)) == list(transactions), 6, "order of transactions")
+        found = {entry["height"] for entry in own} | {anchor["height"]}
+        need(ascend(heights) and found == {*heights}, 4, "one header for each height")
+        for head in file["heads"]:
+            self.check_head(head["key"], head["path"], leaves)
+        self.check_entries(leaves, transactions)
+        consent, mine = self.consents[file["claim_id"]], file["insurer"]
+        self.case_id, names = self.state[consent]["case_id"], self.state[consent]["policy_ids"]
+        self.policies = [name for name in names if self.state[f"policy/{name}"]["insurer"] == mine]
+        life = [consent, f"claim/{file['claim_id']}", f"case/{self.case_id}"]
+        life += [f"policy/{name}" for name in self.policies] + [f"payout/{name}" for name in self.payouts]
+        life += [f"record/{name}" for name in self.cases.get(self.case_id, ())]
+        need({*life} <= {head["key"] for head in file["heads"]}, 7, "a history is missing")
+
+    def check_leaf(self, number: int, data: bytes, item: Json) -> str:
+        """Inclusion under the anchor's log root (RFC 9162 section 2.1.3.2). Returns the leaf hash."""
+        at, last = item["leaf_index"], self.anchor["log_size"] - 1
+        need(at <= last, number, "range")
+        known = leaf = sha(b"\0" + data)
+        for part in map(unhex, [] + item["path"]):
+            need(last > 0, number, "path too long")
+            known = sha(b"\1" + part + known) if at & 1 or at == last else sha(b"\1" + known + part)
+            while at == last and not at & 1 and at:
+                at, last = at >> 1, last >> 1
+            at, last = at >> 1, last >> 1
+        need(last == 0 and known.hex() == self.anchor["log_root"], number, "log root")
+        return leaf.hex()
+
+    def check_transactions(self) -> dict[str, Json]:
+        """Check 6. By transaction id, in the file's order."""
+        keys, found = {item["key"]: item["value"] for item in self.file["carried"]} | self.state, dict[str, Json]()
+        for tx in self.file["transactions"]:
+            need((tx["v"], tx["network"]) == (1, self.genesis["network"]) and len(encode(tx)) <= 2**18, 6, "form")
+            core = named("tx-core", {name: tx[name] for name in CORE.split()})
+            signed = encode({"core_hash": core, "key_id": tx["key_id"], "endorsements": tx["endorsements"]})
+            check_signature(6, keys, tx["author"], tx, tagged("tx-author", signed))
+            need(ascend((item["participant"], item["key_id"]) for item in tx["endorsements"]), 6, "order")
+            for item in tx["endorsements"]:
+                closed(item, "participant key_id signature")
+                said = encode({"core_hash": core, "participant": item["participant"], "key_id": item["key_id"]})
+                check_signature(6, keys, item["participant"], item, tagged("tx-endorsement", said))
+            need(found.setdefault(tagged("tx-id", signed).hex(), tx) is tx, 6, "repeated")
+        return found
+
+    def check_head(self, name: str, path: Json, leaves: list[tuple[str, Json]]) -> None:
+        """Check 7: an unbroken chain of versions, and the last of them in the state map."""
+        closed(path, "depth bitmap siblings other")
+        version, before = 0, None
+        for leaf, write in [(leaf, one) for leaf, entry in leaves for one in entry["writes"] if one["key"] == name]:
+            need((write["version"] - 1, write["prev"]) == (version, before) and write["digest"], 7, "gap")
+            version, before = version + 1, leaf
+        key, depth, given = tagged("state-key", name.encode()), path["depth"], [] + path["siblings"]
+        bits, turns = "".join(f"{byte:08b}" for byte in unhex(path["bitmap"])), int.from_bytes(key, "big")
+        need(depth <= 256 and len(bits) == (depth + 7) // 8 * 8 and path["other"] is None, 7, "form")
+        need("1" not in bits[depth:] and bits[:depth][-1:] != "0" and "0" * 64 not in given, 7, "another spelling")
+        known = sha(b"\0" + key + tagged("state-leaf", bytes.fromhex(before or "") + version.to_bytes(8, "big")))
+        for at in range(depth - 1, -1, -1):
+            other = unhex(given.pop()) if bits[at] == "1" else bytes(32)
+            known = sha(b"\1" + (other + known if turns >> (255 - at) & 1 else known + other))
+        need(version and not given and known.hex() == self.anchor["state_root"], 7, "state root")
+
+    def check_entries(self, leaves: list[tuple[str, Json]], transactions: dict[str, Json]) -> None:
+        """Check 8: every listed entry is a transaction's or the source of a carried value, and leaves none out."""
+        carried, last = {(item["key"], item["version"]): item["value"] for item in self.file["carried"]}, Json()
+        for leaf, entry in leaves:
+            writes, tx = {write["key"]: write for write in entry["writes"]}, transactions.get(entry["tx_id"])
+            if tx is None:
+                places = [(key, write["version"]) for key, write in writes.items()]
+                values = {place[0]: carried.pop(place) for place in places if place in carried}
+                need(values and writes.keys() & last.keys() <= values.keys(), 8, "an entry that belongs to nothing")
+                writes = {key: writes[key] for key in values}
+            else:
+                need(all(entry[name] == tx[name] for name in ("kind", "author", "key_id")), 6, "another transaction's")
+                chained = [(one["version"] - 1, one["prev"]) == last.get(key, (0, None)) for key, one in writes.items()]
+                need(all(chained) and (entry["code"] == "ok" or not writes), 8, "versions, or a refusal that writes")
+                values = self.learn(tx["kind"], tx["author"], tx["body"], entry["op"]) if entry["code"] == "ok" else {}
+            for key, value in values.items():
+                need(writes[key]["digest"] == named("state-value", value), 8, f"another value of {key}")
+            last |= {key: (write["version"], leaf) for key, write in writes.items()}
+            self.state |= values
+        need(not carried, 8, "a carried value without its entry")
+
+    def learn(self, kind: str, author: str, body: Json, op: int) -> Json:
+        """Facts of an accepted operation; returned are the new values that follow from its body alone."""
+        if kind == "policy.commit":
+            policy = body["policies"][op] | {"insurer": author}
+            name, commit = policy.pop("policy_id"), policy.pop("account_v0_commit")
+            account = {"policy_id": name, "version": 0, "commit": commit, "cause": f"policy/{name}", "lease": None}
+            return {f"policy/{name}": policy, f"account/{policy['account_id']}": account}
+        if kind == "consent.grant":
+            signed = body["tokens"][op].rpartition(".")[0]
+            said, name = urlsafe_b64decode(signed.split(".")[1] + "=="), tagged("consent-id", signed.encode()).hex()
+            rest = ("v", "network", "basis", "scope", "nonce", "delegable")
+            kept = {key: value for key, value in json.loads(said).items() if key not in rest} | {"revoked_ms": None}
+            case_id, key = named("case-id", {"consent_id": name}), f"consent/{name}"
+            self.consents[named("claim-id", {"case_id": case_id, "insurer": self.file["insurer"]})] = key
+            return {key: kept | {"case_id": case_id}}
+        if kind == "record.publish":
+            item, old = body["records"][op], body["records"][op]["replaces"]
+            need(old is None or self.records[old]["verdict"] == "rejected", 8, "another record is replaced")
+            name = {"network": self.genesis["network"], "author": author, "commitment": item["commitment"]}
+            self.records[named("record-id", name)] = item | {"verdict": None}
+        elif kind == "record.endorse":
+            item = [*body["endorsements"], *body["completions"]][op]
+            if op < len(body["endorsements"]):
+                self.records[item["record_id"]]["verdict"] = item["verdict"]
+                return {}
+            self.cases[item["case_id"]] = sorted(item["records"])
+            pool = {"case_id": item["case_id"], "version": 0, "commit": item["pool_commit"]}
+            return {f"pool/{named('pool-id', {'case_id': item['case_id']})}": pool}
+        elif kind == "claim.adjudicate":
+            need(body["claim_id"] == self.file["claim_id"] and not self.statements, 8, "another verdict")
+            self.before = dict(self.state)
+            for said, signatures in ((one["statement"], one["signatures"]) for one in body["statements"]):
+                for item in signatures:
+                    message = tagged("outcome-statement", encode(said))
+                    check_signature(8, self.state, item["participant"], item, message)
+                self.statements[said["policy_id"]] = said
+                name = {name: said[name] for name in ("claim_id", "policy_id", "attempt")}
+                self.payouts[named("payout-id", name)] = {}
+        elif kind in ("payout.order", "payout.settle"):
+            self.payouts[body["payout_id"]] |= {name: body[name] for name in body if name.endswith("_commit")}
+        return {}
