@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cli.errors import CliError
+from cli.node_backup import backup, restore
 from cli.node_snapshot import join, snapshot
 from cli.output import json_option, print_json, print_table, print_text
 
@@ -36,6 +37,8 @@ def run(folder: Path) -> None:
 
 node.add_command(snapshot)
 node.add_command(join)
+node.add_command(backup)
+node.add_command(restore)
 
 
 @node.group(name="token")

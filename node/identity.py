@@ -53,8 +53,12 @@ class Identity:
     @property
     def vote_key_id(self) -> str:
         """Id of the pair of keys that votes are signed with, 16 hexadecimal digits: another one when either changes."""
-        finality = b"" if self.finality is None else self.finality.public
-        return hashlib.sha256(self.signing.public + finality).hexdigest()[:16]
+        return vote_key_id(self.signing.public, b"" if self.finality is None else self.finality.public)
+
+
+def vote_key_id(signing: bytes, finality: bytes) -> str:
+    """The id of a pair of public keys; `finality` is empty where there is none."""
+    return hashlib.sha256(signing + finality).hexdigest()[:16]
 
 
 def load_identity(folder: Path, participant: str) -> Identity:

@@ -21,6 +21,7 @@ ADVICE = {
     "journal_frame": f"the journal in data/ is damaged before its end; check the disk; {_NEW_KEY}",
     "journal_record": f"the journal in data/ was written by another version or is damaged; {_NEW_KEY}",
     "journal_behind_guard": f"the journal in data/ is older than the guard in keys/ (a restored copy?); {_NEW_KEY}",
+    "journal_restored": f"the folder was restored from a backup, which holds no journal and no guard; {_NEW_KEY}",
     "unknown_vote": "peers hold votes of this key that its journal does not know: a restored copy, or the same key on "
     f"a second host, which must be switched off; {_NEW_KEY}",
     "store_behind_journal": "data/ledger.db was removed or restored: the node fetches the blocks; restart it when its "

@@ -12,6 +12,8 @@ from ledger.merkle import leaf_hash
 from ledger.parts import join_parts, split_parts
 from node.agents import messages
 from node.agents.mailroom import RelayRefused, _body_of
+from node.backups.archive import KIND, FileEntry, Manifest, Scrypt, Subject, decode_manifest
+from node.backups.sealing import decode_keys
 from node.errors import SnapshotRefused
 from node.ordering.blocksync import VIEW_BYTES, RangeRequest, check_range
 from node.ordering.gossip import MAX_BATCH
@@ -63,6 +65,13 @@ def _encode_frame(frame: Frame) -> bytes:
 def _frames() -> list[Sample]:
     found = [encode_message(Lane.CONSENSUS, b"vote"), encode_request(7, "blocks", b"{}"), encode_answer(7, b"x" * 40)]
     return [Sample(item) for item in (*found, encode_refusal(7, "busy"), encode_hello(b"{}"))]
+
+
+def _backups() -> list[Sample]:
+    subject = Subject("test.claims", ID, "tpa", 7, ID, ("ab" * 8,))
+    names = ("data/ledger.db", "data/vault/vault.db", "genesis.json", "keys.sealed", "node.toml")
+    files = tuple(FileEntry(name, 10, ID) for name in names)
+    return [Sample(encode(Manifest(1, KIND, subject, Scrypt(17, 8, 1, ID, "ab" * 12), files)))]
 
 
 def _hellos() -> list[Sample]:
@@ -142,6 +151,16 @@ NODE = (
         _snapshot_rows,
         (SnapshotRefused,),
         weight=4,
+    ),
+    Decoder(
+        "node.backups.archive:decode_manifest", decode_manifest, _backups, (SnapshotRefused,), encode=encode, weight=1
+    ),
+    Decoder(
+        "node.backups.sealing:decode_keys",
+        decode_keys,
+        lambda: [Sample(encode({"files": {"note.json": "e30=", "vault.key": "AAAA"}}))],
+        (SnapshotRefused,),
+        weight=1,
     ),
     Decoder(
         "node.snapshots.chunks:decode_blocks",
