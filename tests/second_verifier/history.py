@@ -249,15 +249,11 @@ class History:
             self.consents[named("claim-id", {"case_id": case_id, "insurer": self.file["insurer"]})] = key
             return {key: kept | {"case_id": case_id}}
         if kind == "record.publish":
-            item, old = body["records"][op], body["records"][op]["replaces"]
-            need(old is None or self.records[old]["verdict"] == "rejected", 8, "another record is replaced")
+            item = body["records"][op]
             name = {"network": self.genesis["network"], "author": author, "commitment": item["commitment"]}
-            self.records[named("record-id", name)] = item | {"verdict": None}
-        elif kind == "record.endorse":
-            item = [*body["endorsements"], *body["completions"]][op]
-            if op < len(body["endorsements"]):
-                self.records[item["record_id"]]["verdict"] = item["verdict"]
-                return {}
+            self.records[named("record-id", name)] = item
+        elif kind == "record.endorse" and op >= len(body["endorsements"]):
+            item = body["completions"][op - len(body["endorsements"])]
             self.cases[item["case_id"]] = sorted(item["records"])
             pool = {"case_id": item["case_id"], "version": 0, "commit": item["pool_commit"]}
             return {f"pool/{named('pool-id', {'case_id': item['case_id']})}": pool}

@@ -197,6 +197,21 @@ def test_agreement_on_two_hundred_true_and_two_thousand_spoilt() -> None:
 
 
 @pytest.mark.slow
+def test_agreement_on_every_file_that_lacks_one_item() -> None:
+    """What may be left out is the same for both: every item of every list, one at a time."""
+    kinds = {(one.kind, len(one.dossier.carried), len(one.dossier.records)): one for one in make_samples(SAMPLES)}
+    for sample in kinds.values():
+        data = encode_dossier(sample.dossier)
+        for name, items in decode(data).items():
+            for at in range(len(items) if isinstance(items, list) else 0):
+                file = decode(data)
+                del file[name][at]
+                spoilt = encode(file)
+                answers = first_answer(spoilt, sample.genesis), second_answer(spoilt, sample.genesis)
+                assert answers[0] == answers[1], f"{name} {at} of a dossier that is {sample.kind}"
+
+
+@pytest.mark.slow
 def test_agreement_with_the_reference_of_bls() -> None:
     samples = make_samples(SAMPLES)[::8]
     assert len(samples) == 5
