@@ -203,8 +203,9 @@ def _is_ours(state: State, proof: Vote | Certificate) -> bool:
 
 
 def _is_known(state: State, proof: Vote | Certificate) -> bool:
-    """Own votes up to the delivered view are not kept: nothing is ever signed there again. But whatever is above all that
-    the journal spoke of at the start is the word of another life, also when blocks were fetched up to there since."""
+    """Own votes up to the delivered view are not kept: nothing is ever signed there again. But whatever is above all
+    that the journal spoke of at the start is the word of another life, also when blocks were fetched up to there since.
+    """
     if proof.view > state.vouched_view:
         return False
     if proof.view <= state.delivered.view:

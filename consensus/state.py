@@ -96,7 +96,7 @@ class State:
         self.ask_again_at = 0
         self.guard: Position | None = None
         self.vouched_view = ROOT_VIEW
-        """A9: the highest view that the journal spoke of at the start; a vote of ours above it was not signed with it."""
+        """A9: the highest view that the journal spoke of at the start; a vote above it was not signed with it."""
         self.journal_bytes = 0
         self.unwritten: list[Record] = []
         """R7: finalizations on their way into the frame of the next vote."""
