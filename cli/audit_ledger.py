@@ -81,25 +81,17 @@ def replay(
 def open_rows(folder: Path) -> "StoreRows":
     """The store of a node's folder, to be read. Raises CliError `no_ledger`, StoreError."""
     from ledger.rowreader import StoreRows, read_only_url
-
-    url = _store_url(folder)
-    if url is not None:
-        return StoreRows(url)
-    path = folder / "data" / "ledger.db"
-    if not path.is_file():
-        raise CliError("no_ledger", f"{folder} has no data/ledger.db; name the folder of a node")
-    return StoreRows(read_only_url(path))
-
-
-def _store_url(folder: Path) -> str | None:
-    """The URL of a database that is not in the folder, None for SQLite in its place."""
-    if not (folder / "node.toml").is_file():
-        return None
     from node.config import load_config
+    from node.storeurl import LEDGER, store_url
 
-    store = load_config(folder).store
-    url = store.url if store.url_file is None else (folder / store.url_file).read_text(encoding="utf-8").strip()
-    return None if url == "sqlite" else url
+    if (folder / "node.toml").is_file():
+        url = store_url(folder, load_config(folder).store)
+        if url != f"sqlite:///{folder / LEDGER}":
+            return StoreRows(url)
+    path = folder / LEDGER
+    if not path.is_file():
+        raise CliError("no_ledger", f"{folder} has no {LEDGER}; name the folder of a node")
+    return StoreRows(read_only_url(path))
 
 
 def _trusted(start: int | None, header: str | None, *, remote: bool) -> "TrustedHeader | None":

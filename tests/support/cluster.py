@@ -371,3 +371,20 @@ class Cluster:
         lowest = min(self.heights().values())
         for height in range(1, lowest + 1):
             assert len({node.chain.block_at(height).header_hash for node in self.nodes.values()}) == 1
+
+
+Story = Callable[[Cluster], Awaitable[None]]
+
+
+def run_story(folder: Path, story: Story, *, spares: int = 0, observers: int = 0) -> None:
+    """A network in `folder` lives through a story, agrees at its end and is stopped, whatever happens."""
+
+    async def scene() -> None:
+        cluster = Cluster(build_network(folder, spares=spares, observers=observers))
+        try:
+            await story(cluster)
+            cluster.check_agreement()
+        finally:
+            await cluster.stop()
+
+    asyncio.run(scene())

@@ -109,8 +109,8 @@ class Storm:
         self.cluster.until_ready(*names, timeout_s=FINAL_S)
 
     def pass_time(self, low_s: float, high_s: float) -> None:
-        """Under load, other processes at work: there is nothing to be awaited but time."""
-        time.sleep(self.chance.uniform(low_s, high_s))
+        """Under load, other processes at work."""
+        time.sleep(self.chance.uniform(low_s, high_s))  # the moment is drawn: nothing is awaited but time
 
     def progress(self, at: Sequence[str] | None = None) -> float:
         """A new transaction becomes final at each of the nodes; the seconds until then."""

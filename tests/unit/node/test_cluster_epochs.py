@@ -1,8 +1,7 @@
 """Real nodes whose set of validators changes by transactions: seats, restarts, late and removed members (O1, O2)."""
 
-import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from consensus.messages import Certified, encode_message
@@ -13,22 +12,12 @@ from ledger.crypto.keys import generate_key
 from node.audit.replay import StoredBlock, replay_ledger
 from node.identity import Identity
 from node.ordering.epochs import closing_certificate
-from tests.support.cluster import Cluster, build_network
+from tests.support.cluster import Cluster, run_story
 
-Story = Callable[[Cluster], Awaitable[None]]
 OLD = ("hospital-0", "insurer-1", "commission-2", "tpa-3")
 
 
-def run(tmp_path: Path, story: Story, *, spares: int = 1, observers: int = 0) -> None:
-    async def scene() -> None:
-        cluster = Cluster(build_network(tmp_path, spares=spares, observers=observers))
-        try:
-            await story(cluster)
-            cluster.check_agreement()
-        finally:
-            await cluster.stop()
-
-    asyncio.run(scene())
+run = partial(run_story, spares=1)
 
 
 def voting(cluster: Cluster) -> set[str]:

@@ -1,7 +1,7 @@
 """A validator signs twice: the proof gets onto every ledger, names it alone, and everybody can see it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,13 @@ from node.api.app import Api
 from node.api.tokens import TOKEN_NAME, Tokens
 from node.ordering.accuser import KIND
 from tests.support.api_node import MemoryRoles, make_token, settle_tasks
-from tests.support.cluster import NETWORK, Cluster, build_network
+from tests.support.cluster import NETWORK, Cluster, run_story
 from tests.support.twisted_host import BothWays, TwistedHost, TwoFinals, TwoProposals
 
 CULPRIT = "tpa-3"
 HONEST = ("commission-2", "hospital-0", "insurer-1")
 PATIENCE_S = 60.0
 """On a busy machine; a second or two otherwise."""
-Story = Callable[[Cluster], Awaitable[None]]
-
-
-def run(tmp_path: Path, story: Story) -> None:
-    async def scene() -> None:
-        cluster = Cluster(build_network(tmp_path))
-        try:
-            await story(cluster)
-            cluster.check_agreement()
-        finally:
-            await cluster.stop()
-
-    asyncio.run(scene())
 
 
 async def work_until(cluster: Cluster, condition: Callable[[], Any]) -> None:
@@ -121,7 +108,7 @@ def test_the_ledger_names_the_culprit_alone(tmp_path: Path, lie: type[TwistedHos
         await cluster.until(lambda: not any(len(cluster.nodes[name].accuser) for name in HONEST), PATIENCE_S)
         assert [code for _, code in submitted(cluster)] == ["ok"], "one report, though all of them saw it"
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_what_was_kept_is_reported_after_a_restart(tmp_path: Path) -> None:
@@ -143,7 +130,7 @@ def test_what_was_kept_is_reported_after_a_restart(tmp_path: Path) -> None:
         await cluster.start(*HONEST)
         await cluster.until(lambda: all(totals(cluster, name) == {CULPRIT: 1} for name in HONEST), PATIENCE_S)
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_an_honest_network_accuses_nobody(tmp_path: Path) -> None:
@@ -163,4 +150,4 @@ def test_an_honest_network_accuses_nobody(tmp_path: Path) -> None:
         assert totals(cluster, "hospital-0") == {}
         assert submitted(cluster) == []
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,21 +13,7 @@ from ledger.certificates import decode_certificate
 from node.ordering import blocksync
 from node.ordering.journalfile import JOURNAL, JournalFailed
 from node.peers.frames import Lane
-from tests.support.cluster import Cluster, build_network, sign_policy
-
-Story = Callable[[Cluster], Awaitable[None]]
-
-
-def run(tmp_path: Path, story: Story, *, observers: int = 0) -> None:
-    async def scene() -> None:
-        cluster = Cluster(build_network(tmp_path, observers=observers))
-        try:
-            await story(cluster)
-            cluster.check_agreement()
-        finally:
-            await cluster.stop()
-
-    asyncio.run(scene())
+from tests.support.cluster import Cluster, run_story, sign_policy
 
 
 def record_from(name: str, said: list[bytes]) -> Callable[[str, str, Lane, bytes], bool]:
@@ -50,7 +36,7 @@ def test_a_transaction_becomes_final_everywhere(tmp_path: Path) -> None:
         assert len(roots) == 1
         assert all(node.signatures.checked == 1 for node in cluster.nodes.values()), "each signature once"
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_the_same_bytes_submitted_twice_have_one_receipt(tmp_path: Path) -> None:
@@ -67,7 +53,7 @@ def test_the_same_bytes_submitted_twice_have_one_receipt(tmp_path: Path) -> None
         assert await node.outcome(first, 10) == outcome
         assert not node.is_pending(first)
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_three_of_four_go_on_and_the_fourth_catches_up(tmp_path: Path) -> None:
@@ -83,7 +69,7 @@ def test_three_of_four_go_on_and_the_fourth_catches_up(tmp_path: Path) -> None:
         await cluster.until(lambda: cluster.nodes["tpa-3"].chain.height >= height)
         await cluster.commit_one("tpa-3")
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_all_killed_at_once_go_on_after_a_restart(tmp_path: Path) -> None:
@@ -97,7 +83,7 @@ def test_all_killed_at_once_go_on_after_a_restart(tmp_path: Path) -> None:
         await cluster.start()
         assert await cluster.commit_one("insurer-1") > height
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_a_node_that_was_cut_off_catches_up(tmp_path: Path) -> None:
@@ -114,7 +100,7 @@ def test_a_node_that_was_cut_off_catches_up(tmp_path: Path) -> None:
         cluster.links.heal()
         await cluster.until(lambda: cluster.nodes["commission-2"].chain.height >= height)
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_an_observer_follows_from_an_empty_folder(tmp_path: Path) -> None:
@@ -130,7 +116,7 @@ def test_an_observer_follows_from_an_empty_folder(tmp_path: Path) -> None:
         assert not list((tmp_path / "observer-0" / "data").glob(f"{JOURNAL}*"))
         await cluster.commit_one("observer-0")  # its transactions reach the validators through gossip
 
-    run(tmp_path, story, observers=1)
+    run_story(tmp_path, story, observers=1)
 
 
 def test_a_long_gap_is_closed_by_ranges_of_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +144,7 @@ def test_a_long_gap_is_closed_by_ranges_of_blocks(tmp_path: Path, monkeypatch: p
         assert late.driver.reports.blamed
         assert {peer for peer, _ in late.driver.reports.blamed} == {"commission-2"}
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_a_lost_journal_is_not_voted_without(tmp_path: Path) -> None:
@@ -179,7 +165,7 @@ def test_a_lost_journal_is_not_voted_without(tmp_path: Path) -> None:
         await cluster.until(lambda: cluster.nodes["tpa-3"].chain.height >= height)
         assert not [data for data in votes if b'"type":"vote"' in data]
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_an_older_copy_of_the_folder_is_not_voted_with(tmp_path: Path) -> None:
@@ -205,7 +191,7 @@ def test_an_older_copy_of_the_folder_is_not_voted_with(tmp_path: Path) -> None:
         assert cluster.nodes["tpa-3"].status()["halted"] == "journal_behind_guard"
         await cluster.until(lambda: cluster.nodes["tpa-3"].chain.height >= height)
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_a_full_disk_stops_the_votes_and_space_resumes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +219,7 @@ def test_a_full_disk_stops_the_votes_and_space_resumes_them(tmp_path: Path, monk
         await cluster.until(lambda: cluster.nodes["tpa-3"].chain.height >= height)
         assert cluster.nodes["tpa-3"].driver.waiting is None
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_a_failed_sync_ends_the_node_before_it_says_another_word(
@@ -263,7 +249,7 @@ def test_a_failed_sync_ends_the_node_before_it_says_another_word(
             await asyncio.wait_for(ended, 5)
         assert not [data for data in said if b'"type":"vote"' in data]
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_nothing_is_sent_before_it_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +272,7 @@ def test_nothing_is_sent_before_it_is_durable(tmp_path: Path, monkeypatch: pytes
         await cluster.commit_one("hospital-0")
         assert checked > 6
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_a_forged_finalization_is_not_followed(tmp_path: Path) -> None:
@@ -313,4 +299,4 @@ def test_a_forged_finalization_is_not_followed(tmp_path: Path) -> None:
         assert not node.driver.is_syncing
         assert any(peer == "tpa-3" for peer, _ in node.driver.reports.blamed)
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)

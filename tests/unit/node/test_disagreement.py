@@ -1,7 +1,6 @@
 """P15, A7: the application of one node raises or computes otherwise: it halts and shows where, the others go on."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,9 @@ from contracts.execution import ExecutedBlock, reexecute_block
 from ledger.state import Versioned
 from node.ordering import workshop
 from node.ordering.disagreement import METHOD, REPORT
-from tests.support.cluster import Cluster, build_network
+from tests.support.cluster import Cluster, run_story
 
 VICTIM = "tpa-3"
-Story = Callable[[Cluster], Awaitable[None]]
-
-
-def run(tmp_path: Path, story: Story) -> None:
-    async def scene() -> None:
-        cluster = Cluster(build_network(tmp_path))
-        try:
-            await story(cluster)
-            cluster.check_agreement()
-        finally:
-            await cluster.stop()
-
-    asyncio.run(scene())
 
 
 def otherwise(parent: Any, block: Any, *rest: Any) -> ExecutedBlock:
@@ -97,7 +83,7 @@ def test_a_node_that_computes_otherwise_halts_with_both_roots_and_the_key(
         for _ in range(3):
             assert await cluster.commit_one("insurer-1") > height
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
 
 
 def test_a_node_whose_application_raises_halts_and_the_others_go_on(
@@ -118,4 +104,4 @@ def test_a_node_whose_application_raises_halts_and_the_others_go_on(
         assert "secret" not in str(node.status()) + str(node.log.lines)
         assert node.chain.block_at(before).header is not None
 
-    run(tmp_path, story)
+    run_story(tmp_path, story)
