@@ -80,6 +80,37 @@ def network(
         print_table(("figure", "value"), [(name, _cell(value)) for name, value in result.figures.items()])
 
 
+@bench.command(name="adjudicate")
+@click.option(
+    "--seconds",
+    type=click.IntRange(1, MAX_SECONDS),
+    default=3,
+    show_default=True,
+    help="Measured time of each of the three figures.",
+)
+@json_option
+def adjudicate(seconds: int, as_json: bool) -> None:
+    """Adjudicate the shipped examples again and again on one core, and print how many a second.
+
+    A case counts from its text to its checked result text: reading, defaults, the worker process and the run.
+    `plain_python_cases_per_s` is the same rules as plain Python, unchecked and in this process; it comes with the
+    tests and is null where they are not installed.
+
+    \b
+    Example: claimnode bench adjudicate
+             claimnode bench adjudicate --json
+    """
+    from cli.bench_adjudicate import measure_adjudication
+
+    figures, notes = measure_adjudication(seconds)
+    for note in notes:
+        print_note(note)
+    if as_json:
+        print_json(figures)
+    else:
+        print_table(("figure", "value"), [(name, _cell(value)) for name, value in figures.items()])
+
+
 @bench.command(name="proofs")
 @click.option(
     "--records",
