@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "bench": CommandSource("cli.bench", "bench", "Measure adjudication, network and proofs."),
     "claim": CommandSource("cli.claim", "claim", "Claims of a node: list, show, watch, review."),
     "consent": CommandSource("cli.consent", "consent", "A customer's consent tokens, offline and online."),
+    "contract": CommandSource("cli.contract", "contract", "Products: check and explain program, tables, examples."),
     "demo": CommandSource("cli.demo", "demo", "The whole journey, from consent to settled payout."),
     "invoice": CommandSource("cli.invoice", "invoice", "Check e-invoices against the validation rules."),
     "keys": CommandSource("cli.keys", "keys", "Make, show and prove key files."),

@@ -21,6 +21,8 @@ from contracts.machine.errors import ProgramRefused
 from contracts.machine.evaluation import load_program
 from contracts.machine.lint import lint_bundle
 from contracts.product import read_product
+from contracts.products.faults import ProductRefused
+from contracts.products.release import Release, decode_release
 from contracts.tokens import (
     ACKNOWLEDGEMENT_TYPE,
     CONSENT_TYPE,
@@ -30,7 +32,7 @@ from contracts.tokens import (
     decode_revocation,
     peek_acknowledgement,
 )
-from ledger.encoding import convert, decode
+from ledger.encoding import convert, decode, encode
 from ledger.errors import DecodeError, InvalidTransaction
 from ledger.transactions import decode_transaction
 from node.agents.programs import read_bundle
@@ -104,6 +106,25 @@ def _package_samples() -> list[Sample]:
     return samples.values(
         {**package, "records": [record], "policies": [{"policy_id": "ab" * 16, "statement": statement, **policy}]}
     )
+
+
+def _release(data: bytes) -> Any:
+    """Program, tables and examples, as a list of the three that a proposal carries as texts."""
+    parts = decode(data)
+    texts = [encode(part).decode() for part in (parts if isinstance(parts, list) else [])]
+    return decode_release(*[*texts, "", "", ""][:3])
+
+
+def _encode_release(release: Release) -> bytes:
+    texts = (release.program_text, release.tables_text, release.examples_text)
+    return encode([decode(text.encode()) for text in texts])
+
+
+def _release_samples() -> list[Sample]:
+    program = {"files": {"program.star": "def adjudicate(case, trace):\n    return {}\n"}, "language": "starlark-c1"}
+    example = {"name": "one", "title": "One", "worked": "", "input": {"policies": [{}]}, "expected": {"results": []}}
+    tables = [read_product(item["policies"][0]["product"]) for item in samples.cases()[:4]]
+    return samples.values(*([program, item, [example]] for item in tables))
 
 
 def _program(data: bytes) -> Any:
@@ -204,6 +225,14 @@ CONTRACTS = (
         lambda data: read_package(decode(data)),
         _package_samples,
         (DecodeError, Mismatch),
+    ),
+    Decoder(
+        "contracts.products.release:decode_release",
+        _release,
+        _release_samples,
+        (ProductRefused, DecodeError),
+        _encode_release,
+        message=20_000,
     ),
     Decoder("contracts.machine.evaluation:load_program", _program, _program_samples, (ProgramRefused,), None, weight=4),
 )

@@ -1,0 +1,1 @@
+"""Products as folders that a product manager keeps: tables, program, worked examples."""
