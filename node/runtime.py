@@ -39,6 +39,7 @@ from node.ordering.workshop import Workshop
 from node.outcomes import FinalBlock, TransactionOutcome
 from node.peers.frames import Lane
 from node.signatures import SignatureMemory
+from node.snapshots.shelf import SNAPSHOTS, Shelf
 from node.storeurl import store_url
 from node.witnessing.chainlog import ChainLog
 from node.witnessing.collector import Collector
@@ -92,6 +93,7 @@ class Node:
         )
         post = WitnessPost(config.peers.proxy)
         self.witnesses = Collector(self.published, config.witness, folder / "data", clock, post, log)
+        self.shelf = Shelf(folder / "data" / SNAPSHOTS)
         self.chain.on_commit.append(self._forget_final)
         links.protect(self._needed)
         links.on_message(Lane.CONSENSUS, self._hear)

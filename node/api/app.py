@@ -19,7 +19,19 @@ from starlette.types import ASGIApp
 
 from contracts.errors import ContractError
 from ledger.errors import LedgerError
-from node.api import claims, customers, effects, events, evidence, ledger, logfiles, operations, proofs, transactions
+from node.api import (
+    claims,
+    customers,
+    effects,
+    events,
+    evidence,
+    ledger,
+    logfiles,
+    operations,
+    proofs,
+    snapshots,
+    transactions,
+)
 from node.api.access import ACCESS, authorise
 from node.api.directory import Directory
 from node.api.gate import Gate, Observer
@@ -96,6 +108,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     ledger.add_routes(app, node, roles)
     effects.add_routes(app, node)
     proofs.add_routes(app, node, roles)
+    snapshots.add_routes(app, node)
     events.add_routes(app, node)
     logfiles.add_routes(app, node)
     check_access_table(app)

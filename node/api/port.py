@@ -14,6 +14,7 @@ from contracts.genesis import Genesis
 from contracts.invoicekeys import Identity
 from node.clock import Clock
 from node.outcomes import FinalBlock, TransactionOutcome
+from node.snapshots.shelf import Shelf
 from node.witnessing.collector import Collector
 from node.witnessing.log import PublishedLog
 
@@ -54,6 +55,8 @@ class NodePort(Protocol):
     def published(self) -> PublishedLog: ...
     @property
     def witnesses(self) -> Collector: ...
+    @property
+    def shelf(self) -> Shelf: ...
     @property
     def clock(self) -> Clock: ...
     async def submit(self, kind: str, body: Struct) -> str: ...

@@ -31,7 +31,7 @@ MAX_SEALED_BYTES: Final = 2**20
 _PART: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _NAME: Final = re.compile(rf"\A(?:node\.toml|genesis\.json|keys\.sealed|data(?:/{_PART}){{1,5}})\Z")
 _BOUND: Final = re.compile(
-    r"\A(?:journal|guard|finality|lock|joining)|\.log\Z|-(?:wal|shm|lock|journal)\Z|\.(?:new|tmp)\Z"
+    r"\A(?:journal|guard|finality|lock|joining|snapshots)|\.log\Z|-(?:wal|shm|lock|journal)\Z|\.(?:new|tmp)\Z"
 )
 """Files that bind to one host, or to one moment of it: never in a backup, by name, wherever they lie below data/."""
 

@@ -18,8 +18,8 @@ from sqlalchemy import Connection
 from contracts.execution import ChainState, genesis_state
 from ledger.blocks import Header, header_hash
 from ledger.certificates import encode_certificate
-from ledger.encoding import encode
-from ledger.errors import StoreError
+from ledger.encoding import decode_as, encode
+from ledger.errors import LedgerError, StoreError
 from ledger.mappages import TOP_PATH, build_map, top_page
 from ledger.mapstore import MapStore
 from ledger.statemap import Node, StateMap
@@ -31,7 +31,7 @@ from node.chain import Chain
 from node.errors import SnapshotRefused
 from node.snapshots.chunks import check_blocks, check_chunk, check_rows
 from node.snapshots.make import MANIFEST_NAME, chunk_name, sync_folder, write_file
-from node.snapshots.manifest import CheckedManifest, Manifest, check_manifest
+from node.snapshots.manifest import MAX_MANIFEST_BYTES, CheckedManifest, Manifest, check_manifest
 from node.snapshots.sources import FolderSource, Source
 
 JOINING: Final = "joining"
@@ -68,23 +68,49 @@ def join_from(sources: Sequence[Source], genesis: bytes, data: Path) -> Restored
 
 
 def fetch(sources: Sequence[Source], start: ChainState, folder: Path, own: int) -> CheckedManifest:
-    """Manifest and chunks into `folder`, from one source after the other. Raises SnapshotRefused."""
+    """Manifest and chunks into `folder`, from one source after the other. Raises SnapshotRefused.
+
+    What an earlier source or attempt brought stays, so a later one only gives what is missing of the same height.
+    """
     fault: SnapshotRefused | None = None
     for source in sources:
         try:
-            data = source.manifest()
+            data = source.manifest(_begun(folder))
             checked = check_manifest(data, start)
             if checked.header.height <= own:
                 raise SnapshotRefused("older", f"the snapshot is of height {checked.header.height}, the store of {own}")
-            for number, chunk in enumerate(checked.manifest.chunks):
-                if not _has_chunk(checked.manifest, folder, number):
-                    write_file(folder / chunk_name(number), check_chunk(chunk, source.chunk(number), number))
+            missing = [
+                number
+                for number in range(len(checked.manifest.chunks))
+                if not _has_chunk(checked.manifest, folder, number)
+            ]
+            _check_space(checked.manifest, missing, folder)
+            write_file(folder / MANIFEST_NAME, data)
+            for number in missing:
+                data = check_chunk(checked.manifest.chunks[number], source.chunk(number), number)
+                write_file(folder / chunk_name(number), data)
         except SnapshotRefused as error:
             fault = error
             continue
-        write_file(folder / MANIFEST_NAME, data)
         return checked
     raise fault or SnapshotRefused("source", "no source of a snapshot was named")
+
+
+def _begun(folder: Path) -> int | None:
+    """The height of the manifest that was fetched for last; unchecked, it only says what to ask for."""
+    try:
+        data = FolderSource(folder).manifest()
+        return decode_as(data, Manifest, limit=MAX_MANIFEST_BYTES).header.height
+    except (SnapshotRefused, LedgerError):
+        return None
+
+
+def _check_space(manifest: Manifest, missing: Sequence[int], folder: Path) -> None:
+    """A list of chunks is nobody's signed word: what it asks for must fit, with the store that is made of it."""
+    needed = sum(manifest.chunks[number].size for number in missing) + sum(chunk.size for chunk in manifest.chunks)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise SnapshotRefused("space", f"the snapshot needs {needed} bytes in {folder}, {free} are free")
 
 
 def build_ledger(checked: CheckedManifest, genesis: bytes, folder: Path, path: Path) -> Restored:

@@ -8,7 +8,10 @@ One file is u32be length and bytes of the manifest, then every chunk, one after 
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Annotated, Final, Protocol
+
+import msgspec
+from msgspec import Meta, Struct
 
 from ledger.encoding import decode_as
 from ledger.errors import LedgerError
@@ -17,13 +20,24 @@ from node.snapshots.make import MANIFEST_NAME, chunk_name, write_all
 from node.snapshots.manifest import MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES, Manifest
 
 MAGIC: Final = b"claimnode-snapshot-1\n"
+MAX_LIST_BYTES: Final = 64 * 1024
+"""A list of the 100 snapshots that a node may keep has 20 kB."""
+
+
+class _Height(Struct):
+    height: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+
+
+class _Listed(Struct):
+    snapshots: Annotated[tuple[_Height, ...], Meta(max_length=100)]
 
 
 class Source(Protocol):
     """Gives the parts of one snapshot, unchecked. Both raise SnapshotRefused `source`."""
 
-    def manifest(self) -> bytes:
-        """The manifest's bytes."""
+    def manifest(self, begun: int | None = None) -> bytes:
+        """The manifest's bytes. `begun` is the height of which chunks are here already: who has several gives that
+        one."""
         ...
 
     def chunk(self, number: int) -> bytes:
@@ -37,7 +51,7 @@ class FolderSource:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def manifest(self) -> bytes:
+    def manifest(self, begun: int | None = None) -> bytes:
         return _read(self._folder / MANIFEST_NAME, MAX_MANIFEST_BYTES)
 
     def chunk(self, number: int) -> bytes:
@@ -51,7 +65,7 @@ class FileSource:
         self._path = path
         self._places: list[tuple[int, int]] = []
 
-    def manifest(self) -> bytes:
+    def manifest(self, begun: int | None = None) -> bytes:
         head = _read(self._path, len(MAGIC) + 4, cut=True)
         size = int.from_bytes(head[len(MAGIC) :], "big")
         if not head.startswith(MAGIC) or size > MAX_MANIFEST_BYTES:
@@ -76,17 +90,32 @@ class FileSource:
 
 
 class ServedSource:
-    """A snapshot that a node serves. `get` asks for a path and raises SnapshotRefused `source`."""
+    """Snapshots that a node serves (`/v1/snapshots`). `get(path, most)` gives an answer of at most so many bytes and
+    raises SnapshotRefused `source`."""
 
-    def __init__(self, get: Callable[[str], bytes], height: str) -> None:
+    def __init__(self, get: Callable[[str, int], bytes], height: int | None = None) -> None:
+        """`height`: the only one to take. Default: the one begun before if it is still there, else the newest."""
         self._get = get
-        self._height = height
+        self._fixed = height
+        self._height = height or 0
 
-    def manifest(self) -> bytes:
-        return self._get(f"/v1/snapshots/{self._height}")
+    def manifest(self, begun: int | None = None) -> bytes:
+        self._height = self._fixed or self._choose(begun)
+        return self._get(f"/v1/snapshots/{self._height}/manifest", MAX_MANIFEST_BYTES)
 
     def chunk(self, number: int) -> bytes:
-        return self._get(f"/v1/snapshots/{self._height}/chunks/{number}")
+        return self._get(f"/v1/snapshots/{self._height}/chunks/{number}", MAX_CHUNK_BYTES)
+
+    def _choose(self, begun: int | None) -> int:
+        data = self._get("/v1/snapshots", MAX_LIST_BYTES)
+        try:
+            listed = msgspec.json.decode(data, type=_Listed).snapshots
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise SnapshotRefused("source", "what the node answers is no list of snapshots") from None
+        heights = [item.height for item in listed]
+        if not heights:
+            raise SnapshotRefused("source", "the node keeps no snapshot")
+        return begun if begun in heights else max(heights)
 
 
 def pack_file(folder: Path, out: Path) -> None:

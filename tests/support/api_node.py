@@ -16,6 +16,7 @@ from node.api.problems import ApiError
 from node.api.tokens import ALL_SCOPES, create_token
 from node.errors import Rejected, Unavailable
 from node.outcomes import Feed, FinalBlock, TransactionOutcome, outcome_in
+from node.snapshots.shelf import Shelf
 from node.witnessing.collector import Collector
 from node.witnessing.log import PublishedLog
 from node.witnessing.settings import WitnessConfig
@@ -105,6 +106,7 @@ class MemoryNode:
             lambda: make_bytes(f"note {participant}"),
         )
         self.witnesses = self.witnessed_by(WitnessConfig())
+        self.shelf = Shelf(Path("no-folder"))
 
     def witnessed_by(self, config: WitnessConfig, post: Any = None, folder: Path = Path("no-folder")) -> Collector:
         """Another set of witnesses from now on."""

@@ -31,6 +31,7 @@ SAMPLES = {
     "key:path": "participant/tpa",
     "level": "0",
     "number:path": "000.p/1",
+    "number": "0",
 }
 
 
