@@ -113,7 +113,8 @@ def _check_sums(moved: Movements, result: Step) -> None:
         code = benefit["code"]
         deductible = sum(amount for (_, other), amount in moved.deductible.items() if other == code)
         days = sum(count for (_, other), count in moved.days.items() if other == code)
-        if deductible != benefit["deductible_applied_fen"] or days != benefit.get("days_paid", 0):
+        split = sum(benefit["by_period"].values()) == benefit["payable_fen"]
+        if deductible != benefit["deductible_applied_fen"] or days != benefit.get("days_paid", 0) or not split:
             raise CaseError("UNEXPLAINED", f"the explanation of benefit {code} does not add up to its result")
 
 

@@ -7,21 +7,23 @@ trust.
 `CLAIM_MISMATCH`, `POLICY_SET`, `EVIDENCE_SET`, `DOCUMENT_MISMATCH`, `EVIDENCE_ROOT`, `TERMS_MISMATCH`,
 `PROGRAM_NOT_PINNED`, `PRODUCT_MISMATCH`, `ACCOUNT_MISMATCH`, `ACCOUNT_VERSION`, `POOL_MISMATCH`, `POOL_VERSION`,
 `PAYEE_MISMATCH`, `EVENT_DATE_MISMATCH`, `RESULT_DIFFERS`, `RESULT_COMMIT`, `ACCOUNT_OUT`, `POOL_OUT`,
-`REVIEW_REQUIRED`, `CURRENCY_MISMATCH`, `DELIVERY_MISSING`, `DELIVERY_MISMATCH`, `STATEMENT_EXPIRED`,
+`ACCOUNT_CAPTURE`, `REVIEW_REQUIRED`, `CURRENCY_MISMATCH`, `DELIVERY_MISSING`, `DELIVERY_MISMATCH`, `STATEMENT_EXPIRED`,
 `PACKAGE_FORM`, and the codes of CaseError.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.cases.building import PolicyInput, event_date_of, expense_total
 from contracts.cases.documents import Record, currency_of, pick_invoices
+from contracts.cases.errors import CaseError
+from contracts.cases.movements import book_outcome, read_balance
 from contracts.cases.openings import Opening, check_pool, open_account, open_pool, open_result
 from contracts.cases.outcomes import Adjudication, review_reasons
 from contracts.commitments import commit
 from contracts.errors import ContractError, InputError
-from contracts.identifiers import derive_pool_id, derive_product_hash, derive_tables_hash
+from contracts.identifiers import derive_payout_id, derive_pool_id, derive_product_hash, derive_tables_hash
 from contracts.statements import OutcomeStatement
 from contracts.states import AccountState, CaseState, ClaimState, ConsentState, PolicyState, PoolState, RecordState
 from ledger.errors import DecodeError
@@ -48,6 +50,8 @@ class LedgerFacts:
     policies: Mapping[str, PolicyState]
     accounts: Mapping[str, AccountState]
     records: Mapping[str, RecordState]
+    is_settled: Callable[[str], bool]
+    """Whether a payout's settlement is on the ledger, by its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def check_outputs(
         _check_result(facts, item, currency, result)
         _check("EVENT_DATE_MISMATCH", item.event_date.get("event_date"), event_date)
         _check_commit("EVENT_DATE_MISMATCH", "event-date", item.event_date, item.statement.event_date_commit)
-        _check_account_out(item, uses[position])
+        _check_account_out(facts, item, uses[position])
         _check_pool_out(facts, item, expense_total(dict(case), position, result))
         _check_statement(facts, item)
 
@@ -197,9 +201,21 @@ def _check_result(facts: LedgerFacts, item: PolicyPackage, currency: str, result
     _check_commit("RESULT_COMMIT", "result", item.result, item.statement.result_commit)
 
 
-def _check_account_out(item: PolicyPackage, use: Any) -> None:
+def _check_account_out(facts: LedgerFacts, item: PolicyPackage, use: Any) -> None:
+    """The outcome is booked on what stood before; a reservation ends only with its settlement on the ledger."""
+    before = read_balance(item.account_in)
+    try:
+        after = read_balance(item.account_out)
+    except CaseError:
+        raise Mismatch(
+            "ACCOUNT_OUT", f"policy {item.policy_id}: the account after the outcome does not add up"
+        ) from None
+    captured = sorted({one.payout_id for one in before.reserved} - {one.payout_id for one in after.reserved})
+    if not all(facts.is_settled(payout_id) for payout_id in captured):
+        raise Mismatch("ACCOUNT_CAPTURE", f"policy {item.policy_id}: a payout that is not settled counts as paid")
+    balance = book_outcome(before, use, derive_payout_id(facts.claim_id, item.policy_id, facts.claim.attempt), captured)
     salt = str(item.account_out.get("salt"))
-    expected = open_account(item.account_in["account_id"], item.account_in["version"] + 1, use, salt)
+    expected = open_account(item.account_in["account_id"], item.account_in["version"] + 1, balance, salt)
     _check("ACCOUNT_OUT", item.account_out, expected)
     _check_commit("ACCOUNT_OUT", "account-version", item.account_out, item.statement.account_commit_out)
 

@@ -4,14 +4,17 @@ Every opening is a JSON object with its own random `salt`; the ledger holds only
 vault or who reads what. Must always hold: a statement made here names the commitments of the openings beside it.
 
     terms          salt, policy_id, policy_no, insurer, relation, first_effective, periods, history,
-                   excluded_icd_prefixes, currency
-    account        salt, account_id, version, use
+                   excluded_icd_prefixes, currency, balance_owner
+    account        salt, account_id, version, use, reserved
     pool           salt, pool_id, version, left_fen
     payee          salt, and what the insurer's bank needs
     event date     salt, event_date
     result         salt, claim_id, policy_id, attempt, currency, result
     order          salt, payout_id, attempt, amount_fen, currency, end_to_end_id
-    settlement     salt, payout_id, attempt, amount_fen, currency, account, booking_date, bank_reference
+    settlement     salt, payout_id, attempt, expected_fen, amount_fen, currency, account, booking_date, bank_reference
+
+`reserved` lists the reservations that are part of `use` (movements.Reservation). Of a settlement `expected_fen` is what
+the result leaves to be paid and `amount_fen` what was paid.
 """
 
 from base64 import b32encode
@@ -20,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from contracts.cases.errors import CaseError
+from contracts.cases.movements import Balance, encode_reserved
 from contracts.commitments import commit
 from contracts.identifiers import derive_pool_id
 from contracts.statements import Delivery, OutcomeStatement
@@ -64,9 +68,10 @@ class StatementContext:
     valid_until_ms: int
 
 
-def open_account(account_id: str, version: int, use: dict[str, Any], salt: str) -> Opening:
+def open_account(account_id: str, version: int, balance: Balance, salt: str) -> Opening:
     """Opening of one version of a coverage account."""
-    return {"salt": salt, "account_id": account_id, "version": version, "use": use}
+    reserved = encode_reserved(balance)
+    return {"salt": salt, "account_id": account_id, "version": version, "use": balance.use, "reserved": reserved}
 
 
 def open_pool(case_id: str, version: int, left_fen: int, salt: str) -> Opening:

@@ -4,7 +4,7 @@ Pure. The insurer proposes with it, and a co-adjudicator or auditor computes the
 Must always hold: policies follow the claim's order, each consuming the pool version that the one before left.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,9 @@ from contracts.case import Case
 from contracts.cases.accounts import advance_account
 from contracts.cases.building import PolicyInput, expense_total
 from contracts.cases.errors import CaseError
+from contracts.cases.movements import book_outcome, read_balance
 from contracts.cases.openings import Opening, Outcome, Salt, open_account, open_pool, open_result
+from contracts.identifiers import derive_payout_id
 
 RESULT_FIELDS = frozenset({"policy_no", "benefits", "total_fen", "net_fen", "decision", "review", "review_reasons"})
 
@@ -61,13 +63,19 @@ def build_outcomes(
     pool: Opening,
     event_date: Mapping[str, Any],
     salt: Salt,
+    is_settled: Callable[[str], bool],
 ) -> tuple[Outcome, ...]:
-    """Openings of every policy's outcome, in order. `pool` is the opening of the pool's current version."""
+    """Openings of every policy's outcome, in order. `pool` is the opening of the pool's current version; `is_settled`
+    says whether the ledger holds the settlement of a payout: its reservation is captured. Raises CaseError."""
     outcomes = []
     for position, (item, result) in enumerate(zip(policies, adjudication.results, strict=True)):
         use = advance_account(item.account["use"], case, position, result, adjudication.trace)
+        balance = read_balance(item.account)
+        captured = [one.payout_id for one in balance.reserved if is_settled(one.payout_id)]
+        payout_id = derive_payout_id(facts.claim_id, item.policy_id, facts.attempt)
+        balance = book_outcome(balance, use, payout_id, captured)
         left = max(0, pool["left_fen"] - expense_total(case, position, result))
-        account = open_account(item.account["account_id"], item.account["version"] + 1, use, salt())
+        account = open_account(item.account["account_id"], item.account["version"] + 1, balance, salt())
         pool_out = open_pool(facts.case_id, pool["version"] + 1, left, salt())
         outcome = Outcome(
             policy_id=item.policy_id,

@@ -87,6 +87,8 @@ class Decider:
         try:
             package, trace = await self._adjudicate(facts, gathered)
         except (CaseError, MachineError) as error:
+            if error.code == "ACCOUNT_CROWDED":
+                return wait(error.code)
             return self._to_review(facts.claim_id, [error.code])
         if package is None:
             return wait("IN_REVIEW")
@@ -109,7 +111,9 @@ class Decider:
         currency = check_currency(pick_invoices(gathered.records), inputs)
         names = ClaimFacts(facts.claim_id, facts.claim.case_id, facts.claim.attempt, currency)
         event_date = {"salt": self._ports.salt(), "event_date": event_date_of(gathered.records)}
-        outcomes = build_outcomes(names, case, inputs, adjudication, gathered.pool, event_date, self._ports.salt)
+        outcomes = build_outcomes(
+            names, case, inputs, adjudication, gathered.pool, event_date, self._ports.salt, facts.is_settled
+        )
         record = self._claims.record(facts.claim_id)
         reasons = review_reasons(adjudication)
         if reasons and not record.released:

@@ -1,5 +1,8 @@
 """What final state says about one claim, read in one place for the insurer and its co-adjudicators."""
 
+from functools import partial
+from typing import Final
+
 from contracts.cases.checking import LedgerFacts
 from contracts.identifiers import derive_pool_id
 from contracts.states import (
@@ -8,12 +11,17 @@ from contracts.states import (
     read_case,
     read_claim,
     read_consent,
+    read_payout,
     read_policy,
     read_pool,
     read_record,
 )
+from ledger.state import Reader
 from node.agents.ports import Ports
 from node.errors import NodeError
+
+SETTLED: Final = frozenset({"SETTLED_CLAIMED", "PAID"})
+"""Payouts that the insurer says its bank booked. No later status is without a settlement."""
 
 
 class NotYet(NodeError):
@@ -51,7 +59,14 @@ def read_facts(ports: Ports, claim_id: str) -> LedgerFacts:
         policies={name: state for name, state in policies.items() if state is not None},
         accounts={name: state for name, state in accounts.items() if state is not None},
         records={name: state for name, state in records.items() if state is not None},
+        is_settled=partial(is_settled, read),
     )
+
+
+def is_settled(read: Reader, payout_id: str) -> bool:
+    """Whether the settlement of a payout is on the ledger: its reservation is captured from then on."""
+    payout = read_payout(read, payout_id)
+    return payout is not None and payout.status in SETTLED
 
 
 def leased_to_another(ports: Ports, claim_id: str, account_id: str) -> bool:

@@ -15,6 +15,7 @@ from contracts.bodies import PolicyCommit, PolicyCommitment
 from contracts.case import read_case
 from contracts.cases.accounts import empty_use
 from contracts.cases.building import TERM_FIELDS, PolicyInput
+from contracts.cases.movements import Balance
 from contracts.cases.openings import Opening, open_account
 from contracts.commitments import commit
 from contracts.errors import InputError
@@ -93,7 +94,7 @@ class PolicyBook:
         contract_hash = self._read_program(item)
         policy_id, account_id = self._ports.chance(16).hex(), self._ports.chance(16).hex()
         opening = {**terms, "salt": self._ports.salt(), "policy_id": policy_id}
-        account = open_account(account_id, 0, dict(item.get("use") or empty_use()), self._ports.salt())
+        account = open_account(account_id, 0, Balance(dict(item.get("use") or empty_use())), self._ports.salt())
         kept = {"terms": opening, "tables": tables, "contract_hash": contract_hash, "account_id": account_id}
         self._ports.vault.put_secret(f"policy/{policy_id}", kept)
         self.keep_account(account)

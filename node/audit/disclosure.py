@@ -207,7 +207,14 @@ def _facts(history: History, replayed: Replayed, read: Reader, network: str) -> 
         policies=policies,
         accounts=accounts,
         records={item: _require(read_record(read, item), f"record {item}") for item in case.records},
+        is_settled=_is_settled_elsewhere,
     )
+
+
+def _is_settled_elsewhere(_: str) -> bool:
+    """Captures of other claims' reservations are the co-adjudicator's word: their payouts are no part of this file, and
+    whether one is open or captured changes neither `use` nor any result."""
+    return True
 
 
 def _refuse_loose_openings(dossier: Dossier) -> None:

@@ -7,7 +7,7 @@ Check 8 re-executes no contract: a quorum certified each result. Bound are trans
 versions and predecessors, digests of carried values and of new policies, accounts, consents and loss pools, signatures
 on statements. Only the first verifier checks roles, periods of keys, freezes, ranks, clocks, leases, consents' purposes
 and times, customers' signatures, thresholds, control groups, what statements repeat of state, pinned programs, evidence
-root, codes of refusals, all other values; ranges and rare forms of a case, how the `use` of an account moves, lint and
+root, codes of refusals, all other values; ranges and rare forms of a case, how an account moves, lint and
 limits of programs. Documents shown in part and witnessed checkpoints are not understood here, hence refused.
 """
 
@@ -114,7 +114,7 @@ def check_policy(part: Json, said: Json, before: Json, pool: Json, product: Json
     outcome |= {name: said[name] for name in ("claim_id", "policy_id", "attempt")}
     check_opening(11, "result", part["result"], said["result_commit"], outcome, 0)
     check_opening(11, "event-date", part["event_date"], said["event_date_commit"], date, 0)
-    check_opening(11, "account-version", part["account_out"], said["account_commit_out"], used, 1)
+    check_opening(11, "account-version", part["account_out"], said["account_commit_out"], used, 2)
     check_opening(11, "pool-version", part["pool_out"], said["pool_commit_out"], lost, 0)
 
 

@@ -210,7 +210,9 @@ def test_outcomes_chain_the_pool_through_the_policies(program: LoadedProgram) ->
     adjudication = run(program, case)
     pool = {"salt": "00" * 32, "pool_id": make_hex("pool"), "version": 0, "left_fen": 136_667}
     facts = ClaimFacts(CLAIM_ID, CASE_ID, 1, "CNY")
-    one, two = build_outcomes(facts, case, [first, second], adjudication, pool, {"event_date": "x"}, lambda: "11" * 32)
+    one, two = build_outcomes(
+        facts, case, [first, second], adjudication, pool, {"event_date": "x"}, lambda: "11" * 32, lambda _: False
+    )
     assert (one.pool_out["left_fen"], two.pool_out["left_fen"]) == (136_667 - 105_334, 0)
     assert two.pool_in == one.pool_out
     assert one.account_out["version"] == 4

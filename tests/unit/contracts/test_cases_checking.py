@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from contracts.cases.accounts import empty_use
 from contracts.cases.checking import (
     LedgerFacts,
     Mismatch,
@@ -18,9 +19,11 @@ from contracts.cases.checking import (
     check_inputs,
     check_outputs,
 )
+from contracts.cases.movements import Balance, book_outcome
+from contracts.cases.openings import open_account
 from contracts.cases.rerun import rerun
 from contracts.commitments import commit
-from contracts.identifiers import derive_tables_hash
+from contracts.identifiers import derive_payout_id, derive_tables_hash
 from node.agents.facts import read_facts
 from tests.support.agent_world import LocalMachine, World, admission, charges, discharge, invoice
 
@@ -157,6 +160,11 @@ MISMATCHES: list[tuple[str, str, Callable[[Package], Package]]] = [
     ("another claim in the result", "RESULT_COMMIT", restated("result", "result", "result_commit", claim_id=OTHER)),
     ("another currency", "CURRENCY_MISMATCH", with_opening("result", currency="EUR")),
     ("an account not used", "ACCOUNT_OUT", restated("account_out", "account-version", "account_commit_out", use={})),
+    (
+        "money that is not reserved",
+        "ACCOUNT_OUT",
+        restated("account_out", "account-version", "account_commit_out", reserved=[]),
+    ),
     ("another account commitment", "ACCOUNT_OUT", with_statement(account_commit_out=OTHER)),
     ("a pool not used", "POOL_OUT", restated("pool_out", "pool-version", "pool_commit_out", left_fen=9_000_000)),
     ("another pool commitment", "POOL_OUT", with_statement(pool_commit_out=OTHER)),
@@ -229,6 +237,34 @@ def test_a_result_that_asks_for_review_is_signed_only_when_a_person_released_it(
         with pytest.raises(Mismatch) as caught:
             check_outputs(bench.facts, package, case, adjudication, uses)
         assert caught.value.code == code
+
+
+def test_a_reservation_ends_only_with_its_settlement_on_the_ledger(bench: Bench) -> None:
+    """A proposal that counts another claim's payout as paid is signed if, and only if, the ledger says so."""
+    item, earlier = bench.package.policies[0], "cd" * 32
+    effect = {**empty_use(), "prior_use": {"2020": {"IP": {"paid_fen": 700}}}}
+    before = book_outcome(Balance(item.account_in["use"]), effect, earlier)
+    account_in = open_account(
+        item.account_in["account_id"], item.account_in["version"], before, item.account_in["salt"]
+    )
+    account = structs.replace(
+        bench.facts.accounts[item.statement.account_id], commit=commit("account-version", account_in)
+    )
+    facts = replace(bench.facts, accounts={item.statement.account_id: account})
+    package = change(bench.package, account_in=account_in)
+    machine = LocalMachine()
+    _, _, uses = asyncio.run(rerun(package, lambda case: machine.explain(bench.source, case)))
+    own = derive_payout_id(bench.package.claim_id, item.policy_id, bench.package.attempt)
+    for captured in ([], [earlier]):
+        balance = book_outcome(before, uses[0], own, captured)
+        out = open_account(account_in["account_id"], account_in["version"] + 1, balance, item.account_out["salt"])
+        stated = structs.replace(item.statement, account_commit_out=commit("account-version", out))
+        proposed = change(package, account_out=out, statement=stated)
+        check(bench, replace(facts, is_settled=lambda name: name == earlier), proposed)
+        if captured:
+            assert code_of(bench, facts, proposed) == "ACCOUNT_CAPTURE"
+        else:
+            check(bench, facts, proposed)
 
 
 def test_another_ciphertext_or_content_is_no_delivery(bench: Bench) -> None:
