@@ -8,6 +8,7 @@ exactly one statement for each of its policies.
 
 from dataclasses import dataclass
 
+from msgspec import UnsetType
 from msgspec.structs import replace
 
 from contracts.bodies import ClaimAdjudicate
@@ -161,7 +162,12 @@ def _check_pool(bench: _Bench, statement: OutcomeStatement, offset: int) -> None
 def _check_program(statement: OutcomeStatement, item: ClaimPolicy, policy: PolicyState) -> None:
     if statement.contract_hash not in item.pinned:
         raise Refusal("CONTRACT_NOT_PINNED", "no version in force when the claim was reported", statement.contract_hash)
-    if derive_product_hash(statement.contract_hash, statement.tables_hash) != policy.product_hash:
+    product_hash = derive_product_hash(statement.contract_hash, statement.tables_hash)
+    if isinstance(item.versions, UnsetType):
+        fits = product_hash == policy.product_hash
+    else:
+        fits = any(product_hash == version.product_hash for version in item.versions)
+    if not fits:
         raise Refusal("PRODUCT_MISMATCH", "the policy commits to other terms", item.policy_id)
 
 

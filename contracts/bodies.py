@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from contracts.genesis import FinalityKey
 from contracts.statements import SignedStatement
 from ledger.offences import Proof
-from ledger.types import Count, Hex16, Hex32, Millis, Name, OrgId
+from ledger.types import Count, Hex16, Hex32, Millis, Name, OrgId, Text
 
 MAX_OPERATIONS = 500
 """Items in one body; the genesis limit may be lower."""
@@ -27,6 +27,9 @@ MAX_OVERLAP_BLOCKS = 1_000_000
 """Blocks for which an old key may still count beside its successor."""
 
 RecordType: TypeAlias = Literal["admission", "discharge", "invoice", "charges"]
+MAX_RELEASE_BYTES = 256 * 1024
+"""Program, tables and examples of one release together; the standard program takes 35 kB of it."""
+
 Verdict: TypeAlias = Literal["accepted", "rejected"]
 Token: TypeAlias = Annotated[str, Meta(max_length=MAX_TOKEN_CHARS)]
 
@@ -198,7 +201,32 @@ class Thawed(_Body, frozen=True, tag_field="change", tag="participant.thaw"):
     participant: OrgId
 
 
-Change: TypeAlias = SeatGiven | SeatTaken | KeyRotated | Thawed
+class ContractRelease(_Body, frozen=True, tag_field="change", tag="contract.release"):
+    """A claim contract of the author's, in force from `effective_ms` on, the start of a day.
+
+    Each text is canonical JSON: a program bundle, the `product` of an adjudication case, a list of examples.
+    `supersedes` is the product_hash of the newest release of the line that it continues, null for a new line.
+    """
+
+    product_code: Text
+    title: Text
+    program: Annotated[str, Meta(max_length=MAX_RELEASE_BYTES)]
+    tables: Annotated[str, Meta(max_length=MAX_RELEASE_BYTES)]
+    examples: Annotated[str, Meta(max_length=MAX_RELEASE_BYTES)]
+    contract_hash: Hex32
+    tables_hash: Hex32
+    supersedes: Hex32 | None
+    effective_ms: Millis
+
+
+class ContractWithdrawn(_Body, frozen=True, tag_field="change", tag="contract.withdraw"):
+    """The release is no more in force, from the block on in which this passes."""
+
+    product_hash: Hex32
+    reason: Literal["fault", "law", "market"]
+
+
+Change: TypeAlias = SeatGiven | SeatTaken | KeyRotated | Thawed | ContractRelease | ContractWithdrawn
 
 
 class GovernancePropose(_Body, frozen=True):
@@ -211,6 +239,12 @@ class GovernancePropose(_Body, frozen=True):
 
 class GovernanceVote(_Body, frozen=True):
     """`governance.vote`, by a participant with a seat: yes. There is no other vote."""
+
+    proposal_id: Hex32
+
+
+class GovernanceWithdraw(_Body, frozen=True):
+    """`governance.withdraw`, by its author: an open proposal about a claim contract is taken back."""
 
     proposal_id: Hex32
 
@@ -230,6 +264,7 @@ BODIES: dict[str, type[Struct]] = {
     "governance.propose": GovernancePropose,
     "governance.vote": GovernanceVote,
     "governance.freeze": GovernanceFreeze,
+    "governance.withdraw": GovernanceWithdraw,
     "policy.commit": PolicyCommit,
     "consent.grant": ConsentGrant,
     "consent.revoke": ConsentRevoke,

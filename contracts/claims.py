@@ -15,6 +15,7 @@ from contracts.identifiers import derive_claim_id
 from contracts.lifecycle import is_possible, next_status
 from contracts.operations import Operation
 from contracts.policies import list_outside
+from contracts.releases import pin_release
 from contracts.states import (
     AccountState,
     CaseState,
@@ -124,10 +125,7 @@ def _report_one(
         insurer=insurer,
         rank=rank,
         status=next_status("claim", None, "ledger.report", claim_id),
-        policies=tuple(
-            ClaimPolicy(policy_id=policy_id, account_id=policy.account_id, pinned=_pin_programs(operation, policy))
-            for policy_id, policy in policies
-        ),
+        policies=tuple(_pin(operation, policy_id, policy) for policy_id, policy in policies),
         attempt=FIRST_ATTEMPT,
         reported_ms=operation.time_ms,
         accepted_ms=None,
@@ -140,6 +138,15 @@ def _report_one(
     operation.put(claim_id, claim)
     operation.emit("claim.reported", claim_id)
     return claim_id
+
+
+def _pin(operation: Operation, policy_id: str, policy: PolicyState) -> ClaimPolicy:
+    """The policy with what may decide: releases of the insurer's own line, or the network's programs (rule 5)."""
+    versions = pin_release(operation, policy, operation.time_ms - policy.look_back_days * DAY_MS)
+    if versions:
+        pinned = tuple(sorted({item.contract_hash for item in versions}))
+        return ClaimPolicy(policy_id, policy.account_id, pinned, versions)
+    return ClaimPolicy(policy_id, policy.account_id, _pin_programs(operation, policy))
 
 
 def _pin_programs(operation: Operation, policy: PolicyState) -> tuple[str, ...]:

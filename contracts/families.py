@@ -5,6 +5,7 @@ Knows names only. Must always hold: a family that is written somewhere is listed
 
 from typing import Any
 
+from contracts.catalogue import DraftState, LineState, ProductState, ReleaseTextState
 from contracts.states import (
     AccountState,
     CaseState,
@@ -47,4 +48,8 @@ FAMILIES: tuple[type[Any], ...] = (
     PoolState,
     ClaimState,
     PayoutState,
+    ProductState,
+    LineState,
+    ReleaseTextState,
+    DraftState,
 )

@@ -6,7 +6,7 @@ shared by the nodes stands here; what may differ from node to node stands in eac
 
 from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ledger.crypto.hashing import tagged_hash
 from ledger.encoding import decode_as, encode
@@ -14,6 +14,8 @@ from ledger.errors import DecodeError
 from ledger.types import Count, Height, Hex32, Hex48, Hex96, Millis, Name, NetworkId, OrgId, Text
 
 MAX_GENESIS_BYTES = 4 * 2**20
+NOTICE_DAYS = 7
+"""Days between the vote on a claim contract and its first, in a network that was begun before they could be named."""
 Role: TypeAlias = Literal["hospital", "commission", "insurer", "tpa", "auditor"]
 
 
@@ -93,6 +95,13 @@ class Parameters(_Part, frozen=True):
     settle_ms: Millis = 10 * 86_400_000
     consent_max_ms: Millis = 3 * 366 * 86_400_000
     heartbeat_ms: Annotated[int, Meta(ge=1_000, le=600_000)] = 30_000
+    contract_notice_days: Annotated[int, Meta(ge=0, le=366)] | UnsetType = UNSET
+    """Whole days between the block in which a release passes and its first day. Absent: NOTICE_DAYS."""
+
+    @property
+    def notice_days(self) -> int:
+        """`contract_notice_days`, or what holds where a genesis does not name it."""
+        return NOTICE_DAYS if isinstance(self.contract_notice_days, UnsetType) else self.contract_notice_days
 
 
 class Program(_Part, frozen=True):
@@ -119,7 +128,8 @@ class Genesis(_Part, frozen=True):
 def decode_genesis(data: bytes) -> Genesis:
     """Closed schema only; membership rules are checked by `check_genesis`. Raises DecodeError.
 
-    Every field is written out: one that is left to its default would give the same network a second chain id.
+    Every field is written out: one that is left to its default would give the same network a second chain id. The one
+    exception came later than the first networks, whose ids must stay.
     """
     genesis = decode_as(data, Genesis, limit=MAX_GENESIS_BYTES)
     if encode(genesis) != data:

@@ -1,8 +1,9 @@
-"""Proposals, votes and freezes: how seats and keys change while the network runs.
+"""Proposals, votes and freezes: how seats and keys change while the network runs, and how claim contracts pass.
 
 Knows members, keys, seats and who may decide about them. Must always hold: one control group is one voice; a set in
 force keeps the rules of membership (no group with more than f votes, no key with two purposes, every BLS key
-possessed); whatever passes acts from the next block on, which is the first one of a new epoch.
+possessed); what changes seats or keys acts from the next block on, which is the first one of a new epoch. What becomes
+of a claim contract is in releases.
 """
 
 from collections import Counter
@@ -24,6 +25,7 @@ from contracts.bodies import (
 from contracts.errors import Refusal
 from contracts.identifiers import derive_proposal_id
 from contracts.operations import Operation
+from contracts.releases import apply_passed, is_about_contracts, keep_draft
 from contracts.states import (
     CURRENT,
     CurrentEpochState,
@@ -53,15 +55,19 @@ def apply_propose(operation: Operation, item: GovernancePropose) -> str:
     proposal_id = derive_proposal_id(operation.block.network, operation.author, proposal)
     if operation.has(ProposalState, proposal_id):
         raise Refusal("PROPOSAL_EXISTS", "this proposal was made before", proposal_id)
-    _Plan(operation, item.changes).check()
-    for change in item.changes:
-        if isinstance(change, SeatGiven):
-            _check_possession(change)
+    if is_about_contracts(item.changes):
+        changes = (keep_draft(operation, proposal_id, item),)
+    else:
+        changes = tuple(proposal["changes"])
+        _Plan(operation, item.changes).check()
+        for change in item.changes:
+            if isinstance(change, SeatGiven):
+                _check_possession(change)
     state = ProposalState(
         author=operation.author,
         epoch=operation.electorate.validators.epoch,
         expires_ms=item.expires_ms,
-        changes=tuple(proposal["changes"]),
+        changes=changes,
         voters=(),
         passed_height=None,
     )
@@ -88,8 +94,10 @@ def apply_vote(operation: Operation, item: GovernanceVote) -> str:
         structs.replace(proposal, voters=voters, passed_height=operation.block.height if passed else None),
     )
     if passed:
-        changes = convert(proposal.changes, tuple[Change, ...])
-        _Plan(operation, changes).apply()
+        if is_about_contracts(proposal.changes):
+            apply_passed(operation, item.proposal_id, proposal)
+        else:
+            _Plan(operation, convert(proposal.changes, tuple[Change, ...])).apply()
         operation.emit("governance.passed", item.proposal_id)
     return item.proposal_id
 

@@ -10,7 +10,19 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
-from contracts import adjudication, bodies, claims, consents, evidence, governance, offences, payouts, policies, records
+from contracts import (
+    adjudication,
+    bodies,
+    claims,
+    consents,
+    evidence,
+    governance,
+    offences,
+    payouts,
+    policies,
+    records,
+    releases,
+)
 from contracts.operations import Handler
 from ledger.encoding import convert
 from ledger.errors import DecodeError
@@ -103,6 +115,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "governance.propose": Kind(bodies.GovernancePropose, _single(governance.apply_propose), _count_possessions),
     "governance.vote": Kind(bodies.GovernanceVote, _single(governance.apply_vote), _none),
     "governance.freeze": Kind(bodies.GovernanceFreeze, _single(governance.apply_freeze), _none),
+    "governance.withdraw": Kind(bodies.GovernanceWithdraw, _single(releases.apply_withdraw), _none),
     "policy.commit": Kind(bodies.PolicyCommit, _each(policies.apply_commit, "policies"), _none),
     "consent.grant": Kind(bodies.ConsentGrant, _each(consents.apply_grant, "tokens"), _count_tokens),
     "consent.revoke": Kind(bodies.ConsentRevoke, _single(consents.apply_revoke), _one),

@@ -11,7 +11,7 @@ from collections import Counter
 from contracts.genesis import Limits
 from contracts.kinds import Prepared
 from ledger.errors import InvalidTransaction
-from ledger.transactions import MAX_LIFETIME_MS
+from ledger.transactions import MAX_LIFETIME_MS, MAX_TRANSACTION_BYTES
 
 LENGTH_PREFIX_BYTES = 4
 """A transaction in a block is its length (u32be) and its bytes."""
@@ -22,6 +22,12 @@ MAX_BLOCK_EVIDENCE = 16
 """Of these in one block: each may cost two BLS checks of 2 to 3 ms, and an epoch has few offences to record."""
 MAX_AUTHOR_EVIDENCE = 4
 """Of one author in one block: a member that sends forged ones can neither slow blocks down nor keep true ones out."""
+
+
+PROPOSAL_KIND = "governance.propose"
+MAX_PROPOSAL_BYTES = MAX_TRANSACTION_BYTES
+"""A proposal may carry a claim contract, larger than anything else that is signed. It still has to fit its author's
+share of a block: with the limits that a genesis has by default it does."""
 
 
 class Budget:
@@ -85,13 +91,18 @@ def check_transaction(prepared: Prepared, limits: Limits, network: str, time_ms:
     if content.expires_time > time_ms + MAX_LIFETIME_MS:
         raise InvalidTransaction("lifetime", f"expires more than {MAX_LIFETIME_MS} ms after the block")
     counted = (
-        ("transaction_bytes", len(prepared.signed.encoded), limits.transaction_bytes),
+        ("transaction_bytes", len(prepared.signed.encoded), allowed_bytes(content.kind, limits)),
         ("transaction_operations", prepared.operations, limits.transaction_operations),
         ("transaction_signatures", prepared.signatures, limits.transaction_signatures),
     )
     for name, value, limit in counted:
         if value > limit:
             raise InvalidTransaction(name, f"{value}, the network allows {limit}")
+
+
+def allowed_bytes(kind: str, limits: Limits) -> int:
+    """The size up to which a transaction of this kind is taken."""
+    return max(MAX_PROPOSAL_BYTES, limits.transaction_bytes) if kind == PROPOSAL_KIND else limits.transaction_bytes
 
 
 def _cost(prepared: Prepared) -> tuple[int, int, int, int]:

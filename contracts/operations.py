@@ -166,6 +166,10 @@ class Operation:
         self._scope.put(key, data)
         self.block.remember(key, data, value)
 
+    def delete(self, kind: type[State], identifier: str) -> None:
+        """Take a value out of state; its earlier versions stay in the log."""
+        self._scope.put(state_key(kind, identifier), None)
+
     def emit(self, topic: Topic, subject: str) -> None:
         """Leave an event for those who act on final blocks."""
         self.events.append(Event(topic=topic, subject=subject))

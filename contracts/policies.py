@@ -7,6 +7,7 @@ alone. Terms, persons and sums are inside commitments that only the parties can 
 from contracts.bodies import PolicyCommitment
 from contracts.errors import Refusal
 from contracts.operations import Operation
+from contracts.releases import is_withdrawn
 from contracts.states import AccountState, PolicyState
 
 ADJUDICATOR_ROLES = frozenset({"tpa", "commission", "auditor", "insurer"})
@@ -21,6 +22,8 @@ def apply_commit(operation: Operation, item: PolicyCommitment) -> str:
     if operation.has(AccountState, item.account_id):
         raise Refusal("ACCOUNT_EXISTS", "this account id is taken", item.account_id)
     _check_adjudicators(operation, item, insurer.control_group)
+    if is_withdrawn(operation, operation.author, item.product_hash):
+        raise Refusal("PRODUCT_WITHDRAWN", "the release was withdrawn; commit to another", item.product_hash)
     policy = PolicyState(
         insurer=operation.author,
         terms_commit=item.terms_commit,

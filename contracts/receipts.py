@@ -31,6 +31,9 @@ Topic: TypeAlias = Literal[
     "payout.paid",
     "governance.proposed",
     "governance.passed",
+    "governance.withdrawn",
+    "contract.released",
+    "contract.withdrawn",
     "participant.frozen",
     "validator.offence",
 ]

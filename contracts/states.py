@@ -1,9 +1,8 @@
 """What the ledger remembers: one closed record per family of state keys, and how it is read.
 
-A value is the canonical bytes of its struct under the key `<family>/<id>`. Fields are plain types: these bytes
-were written by this package and are covered by the state root, so bounds are not checked a second time. It must
-always hold that a family is written by the module of its subject alone, and only through `lifecycle` where a
-field is a status. Nothing here names a person.
+A value is the canonical bytes of its struct under the key `<family>/<id>`. Fields are plain types: this package wrote
+them and the state root covers them, so bounds are not checked again. Must always hold: a family is written by its
+subject's module alone, and only through `lifecycle` where a field is a status. Nothing here names a person.
 """
 
 from functools import lru_cache
@@ -13,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from contracts.genesis import Limits, Parameters
+from contracts.versions import PinnedVersion
 from ledger.certificates import Validator
 from ledger.encoding import encode_trusted
 from ledger.state import Reader
@@ -92,8 +92,7 @@ class ParametersState(State, frozen=True):
 
 
 class EpochState(State, frozen=True):
-    """`epoch/<number>`, from the second on: who votes on the blocks from `from_height` on, ascending by id. The first
-    set is genesis'."""
+    """`epoch/<number>`, from the second on (the first is genesis'): who votes from `from_height` on, by id."""
 
     FAMILY: ClassVar[str] = "epoch"
     epoch: int
@@ -149,8 +148,7 @@ class OffenceState(State, frozen=True):
 
 
 class OffenderState(State, frozen=True):
-    """`offender/<participant>`: how many offences are recorded, in all and in each epoch that can still be judged, as
-    (epoch, number), ascending."""
+    """`offender/<participant>`: offences recorded, in all and in each recent epoch as (epoch, number), ascending."""
 
     FAMILY: ClassVar[str] = "offender"
     total: int
@@ -265,11 +263,13 @@ class PoolState(State, frozen=True):
 
 
 class ClaimPolicy(Struct, frozen=True, forbid_unknown_fields=True):
-    """One policy of a claim and the program versions that may decide it, fixed when it was reported."""
+    """One policy of a claim and what may decide it, fixed when it was reported: programs (by hash), and `versions`,
+    exactly those, where the policy commits to a release of the ledger."""
 
     policy_id: str
     account_id: str
     pinned: tuple[str, ...]
+    versions: tuple[PinnedVersion, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ClaimState(State, frozen=True):

@@ -18,8 +18,9 @@ from ledger.encoding import convert, decode, encode, encode_trusted
 from ledger.errors import DecodeError, InvalidTransaction, SignatureError
 from ledger.types import Hex16, Hex64, Millis, NetworkId, OrgId
 
-MAX_TRANSACTION_BYTES = 256 * 1024
-"""One transaction; a batch of 200 record commitments is about 100 kB."""
+MAX_TRANSACTION_BYTES = 640 * 1024
+"""One transaction: a proposal of a claim contract, whose 256 kB of text double where every letter needs an escape. A
+network's own limit for everything else is lower; a batch of 200 record commitments is about 100 kB."""
 MAX_ENDORSEMENTS = 16
 """Signatures beside the author's; no policy asks for more than a handful."""
 MAX_LIFETIME_MS = 48 * 3600 * 1000

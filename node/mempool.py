@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contracts.execution import ChainState
 from contracts.genesis import Limits
 from contracts.kinds import prepare
-from contracts.limits import Budget, check_transaction
+from contracts.limits import PROPOSAL_KIND, Budget, allowed_bytes, check_transaction
 from contracts.states import read_parameters
 from ledger.errors import InvalidTransaction, LedgerError
 from ledger.transactions import SignedTransaction
@@ -93,10 +93,10 @@ class Mempool:
     def _check(self, data: bytes, final: ChainState, now_ms: int) -> SignedTransaction:
         """Everything that would make a block with this transaction alone invalid, cheapest first."""
         limits = self._limits(final)
-        if len(data) > limits.transaction_bytes:
-            raise Rejected("too_large", f"{len(data)} bytes, at most {limits.transaction_bytes} in this network")
+        _check_size(data, allowed_bytes(PROPOSAL_KIND, limits))
         try:
             transaction = self._signatures.decode(data)
+            _check_size(data, allowed_bytes(transaction.content.kind, limits))
             prepared = prepare(transaction)
             check_transaction(prepared, limits, final.genesis.network, max(now_ms, final.time_ms + 1))
             exceeded = Budget(limits).exceeded(prepared)
@@ -132,3 +132,8 @@ class Mempool:
             self._by_author[author] = (count + sign, held + sign * size)
         else:
             self._by_author.pop(author, None)
+
+
+def _check_size(data: bytes, most: int) -> None:
+    if len(data) > most:
+        raise Rejected("too_large", f"{len(data)} bytes, at most {most} in this network")

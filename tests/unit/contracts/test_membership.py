@@ -190,7 +190,7 @@ def test_programs_are_what_their_hash_says() -> None:
         ({"block_signatures": 100}, "signatures of one transaction do not fit"),
         ({"block_transactions": 1}, "transactions of one transaction do not fit"),
         ({"block_writes": 1}, "the writes of one transaction do not fit a block"),
-        ({"transaction_bytes": 300_000}, "transactions of more than 262144 bytes cannot be read"),
+        ({"transaction_bytes": 700_000}, "transactions of more than 655360 bytes cannot be read"),
         ({"block_bytes": 4 * 2**20}, "blocks of more than 4194304 bytes cannot be read"),
     ],
 )

@@ -21,6 +21,7 @@ MODULES = (
     "payouts",
     "governance",
     "offences",
+    "releases",
     "operations",
     "transition",
     "kinds",

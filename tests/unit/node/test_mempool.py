@@ -100,11 +100,13 @@ def test_what_is_no_transaction_of_this_network_is_refused(final: ChainState) ->
     rest = {"seed": identity.signing.secret, "nonce": "00" * 16, "expires_time": NOW + 1_000}
     other = build_transaction(network="other.net", **common, **rest)  # type: ignore[arg-type]
     stranger = build_transaction(network=NETWORK, **{**common, "key_id": "ab" * 16}, **rest)  # type: ignore[arg-type]
+    long = build_transaction(network=NETWORK, **{**common, "body": {"x": "x" * 300_000}}, **rest)  # type: ignore[arg-type]
     cases = {
         b"not json": "json",
         b" " + signed().encoded: "not_canonical",
         b"{}": "schema",
-        b"x" * 300_000: "too_large",
+        b"x" * 700_000: "too_large",
+        long.encoded: "too_large",
         other.encoded: "network",
         stranger.encoded: "unknown_signer",
     }
