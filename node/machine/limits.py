@@ -4,6 +4,7 @@ Knows the figures and how an operating system is told. Must not know programs. A
 reached gives no result; it never changes one.
 """
 
+import os
 import resource
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,8 @@ from typing import Final
 from contracts.machine.evaluation import MAX_STEPS
 
 MEBIBYTE: Final = 2**20
+NICENESS: Final = 5
+"""How far a worker steps back: on a busy machine the node's own threads go first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,11 @@ class MachineLimits:
 
 
 def limit_process(memory_bytes: int) -> None:
-    """Holds this process to its memory, and to writing no file and no core dump, for the rest of its life."""
+    """Holds this process to its memory, and to writing no file and no core dump, for the rest of its life.
+
+    It also gives way to every other process of the node from now on.
+    """
+    os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

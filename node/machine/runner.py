@@ -122,7 +122,7 @@ class MachineRunner:
         if code == EXIT_PANIC:
             return ProgramFailed("interpreter", "the interpreter gave up on this run")
         if code is not None and (code < 0 or code == EXIT_MEMORY):
-            return MachineLimit("memory", f"more than {self._limits.memory_bytes} bytes of memory")
+            return MachineLimit("memory", f"more than {self._limits.memory_bytes} bytes of memory, or of stack")
         return WorkerLost("worker", f"the machine worker ended with code {code}")
 
     def _stop(self, *, kill: bool) -> None:
