@@ -5,15 +5,17 @@ signature with a code of its own. Must always hold: nothing of the package that 
 trust.
 
 `CLAIM_MISMATCH`, `POLICY_SET`, `EVIDENCE_SET`, `DOCUMENT_MISMATCH`, `EVIDENCE_ROOT`, `TERMS_MISMATCH`,
-`PROGRAM_NOT_PINNED`, `PRODUCT_MISMATCH`, `ACCOUNT_MISMATCH`, `ACCOUNT_VERSION`, `POOL_MISMATCH`, `POOL_VERSION`,
-`PAYEE_MISMATCH`, `EVENT_DATE_MISMATCH`, `RESULT_DIFFERS`, `RESULT_COMMIT`, `ACCOUNT_OUT`, `POOL_OUT`,
-`ACCOUNT_CAPTURE`, `REVIEW_REQUIRED`, `CURRENCY_MISMATCH`, `DELIVERY_MISSING`, `DELIVERY_MISMATCH`, `STATEMENT_EXPIRED`,
-`PACKAGE_FORM`, and the codes of CaseError.
+`PROGRAM_NOT_PINNED`, `PRODUCT_MISMATCH`, `VERSION_NOT_IN_FORCE`, `ACCOUNT_MISMATCH`, `ACCOUNT_VERSION`,
+`POOL_MISMATCH`, `POOL_VERSION`, `PAYEE_MISMATCH`, `EVENT_DATE_MISMATCH`, `RESULT_DIFFERS`, `RESULT_COMMIT`,
+`ACCOUNT_OUT`, `POOL_OUT`, `ACCOUNT_CAPTURE`, `REVIEW_REQUIRED`, `CURRENCY_MISMATCH`, `DELIVERY_MISSING`,
+`DELIVERY_MISMATCH`, `STATEMENT_EXPIRED`, `PACKAGE_FORM`, and the codes of CaseError.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import UnsetType
 
 from contracts.cases.building import PolicyInput, event_date_of, expense_total
 from contracts.cases.documents import Record, currency_of, pick_invoices
@@ -26,6 +28,7 @@ from contracts.errors import ContractError, InputError
 from contracts.identifiers import derive_payout_id, derive_pool_id, derive_product_hash, derive_tables_hash
 from contracts.statements import OutcomeStatement
 from contracts.states import AccountState, CaseState, ClaimState, ConsentState, PolicyState, PoolState, RecordState
+from contracts.versions import choose_version
 from ledger.errors import DecodeError
 
 MAX_VALIDITY_MS: Final = 10 * 86_400_000
@@ -92,8 +95,9 @@ def check_inputs(facts: LedgerFacts, package: Package) -> None:
     _check_claim(facts, package)
     _check_records(facts, package)
     _check("PAYEE_MISMATCH", _commit("payee", package.payee), facts.consent.payee_commit)
+    event_date = event_date_of(package.records)
     for item in package.policies:
-        _check_terms(facts, item)
+        _check_terms(facts, item, event_date)
         _check_account_in(facts, item)
     _check_pools(facts, package.policies)
 
@@ -157,16 +161,23 @@ def _document_commitment(record: Record) -> str:
         return ""
 
 
-def _check_terms(facts: LedgerFacts, item: PolicyPackage) -> None:
+def _check_terms(facts: LedgerFacts, item: PolicyPackage, event_date: str) -> None:
+    """Terms, program and tables are those that the policy commits to, in the version of the event's day."""
     policy = facts.policies[item.policy_id]
-    pinned = next(entry.pinned for entry in facts.claim.policies if entry.policy_id == item.policy_id)
     _check_commit("TERMS_MISMATCH", "terms", item.terms, policy.terms_commit)
     _check("TERMS_MISMATCH", item.terms.get("policy_id"), item.policy_id)
-    if item.statement.contract_hash not in pinned:
-        raise Mismatch("PROGRAM_NOT_PINNED", f"policy {item.policy_id}: not in force when the claim was reported")
     tables_hash = derive_tables_hash(item.tables)
     _check("PRODUCT_MISMATCH", item.statement.tables_hash, tables_hash)
-    _check("PRODUCT_MISMATCH", derive_product_hash(item.statement.contract_hash, tables_hash), policy.product_hash)
+    product_hash = derive_product_hash(item.statement.contract_hash, tables_hash)
+    pinned = next(entry for entry in facts.claim.policies if entry.policy_id == item.policy_id)
+    if item.statement.contract_hash not in pinned.pinned:
+        raise Mismatch("PROGRAM_NOT_PINNED", f"policy {item.policy_id}: not in force when the claim was reported")
+    if isinstance(pinned.versions, UnsetType):
+        _check("PRODUCT_MISMATCH", product_hash, policy.product_hash)
+        return
+    _check("PRODUCT_MISMATCH", product_hash in {version.product_hash for version in pinned.versions}, True)
+    if product_hash != choose_version(pinned.versions, event_date).product_hash:
+        raise Mismatch("VERSION_NOT_IN_FORCE", f"policy {item.policy_id}: another release was in force on that day")
 
 
 def _check_account_in(facts: LedgerFacts, item: PolicyPackage) -> None:

@@ -31,6 +31,7 @@ from node.agents.ledgerbook import ClaimBook
 from node.agents.mail import post, read_parcels, seal_parcel
 from node.agents.messages import SignaturesMessage
 from node.agents.ports import Ports
+from node.agents.rulebook import find_source
 from node.agents.submitting import Submitter
 
 FRESH_MS: Final = 3_600_000
@@ -106,7 +107,9 @@ class Decider:
         inputs = [held.policy for held in gathered.policies]
         contract_hash = _one_program(gathered)
         case = build_case(facts.claim_id, gathered.records, inputs, gathered.pool["left_fen"])
-        output, trace = await self._ports.machine.explain(self._source(contract_hash), case)
+        tables_hash = derive_tables_hash(inputs[0].tables)
+        source = find_source(self._ports.ledger.final, contract_hash, tables_hash)
+        output, trace = await self._ports.machine.explain(source, case)
         adjudication = read_adjudication(case, output, trace)
         currency = check_currency(pick_invoices(gathered.records), inputs)
         names = ClaimFacts(facts.claim_id, facts.claim.case_id, facts.claim.attempt, currency)
@@ -174,12 +177,6 @@ class Decider:
         self._claims.send_to_review(claim_id, reasons)
         _log.info("claim.in_review", claim=claim_id)
         return wait("IN_REVIEW")
-
-    def _source(self, contract_hash: str) -> str:
-        for program in self._ports.ledger.final.genesis.programs:
-            if program.contract_hash == contract_hash:
-                return program.source
-        raise CaseError("PROGRAM_UNKNOWN", "the policy's claim program is not on this network")
 
     def _judges(self, facts: LedgerFacts) -> list[str]:
         """Co-adjudicators of the claim's policies whom the customer lets read."""

@@ -7,6 +7,7 @@ commitment is not the one on the ledger; what is missing is asked for, and named
 from dataclasses import dataclass
 from typing import Any, Final
 
+from contracts.cases.building import event_date_of
 from contracts.cases.checking import LedgerFacts
 from contracts.cases.documents import Record, read_record
 from contracts.cases.errors import CaseError
@@ -19,6 +20,7 @@ from node.agents.mail import keepers_of, open_latest, read_parcels
 from node.agents.messages import PoolMessage
 from node.agents.policies import HeldPolicy, PolicyBook
 from node.agents.ports import Ports
+from node.agents.rulebook import apply_pins
 from node.errors import NodeError
 
 PULL_AFTER_MS: Final = 2_000
@@ -51,7 +53,10 @@ class Gatherer:
         records = [await self._record(facts, record_id, state) for record_id, state in sorted(facts.records.items())]
         pool, payee = await self._pool(facts), self._payee(facts)
         versions = {item.policy_id: facts.accounts[item.account_id].version for item in facts.claim.policies}
-        policies = tuple(self._book.held(policy_id, version) for policy_id, version in versions.items())
+        held = [self._book.held(policy_id, version) for policy_id, version in versions.items()]
+        final, event_date = self._ports.ledger.final, event_date_of(records)
+        pairs = zip(facts.claim.policies, held, strict=True)
+        policies = tuple(apply_pins(final, pinned, one, event_date) for pinned, one in pairs)
         return Gathered(tuple(records), pool, payee, policies)
 
     async def _record(self, facts: LedgerFacts, record_id: str, state: RecordState) -> Record:
