@@ -6,7 +6,7 @@ of a product.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cli.errors import CliError
 
@@ -26,6 +26,22 @@ def read_release(folder: Path) -> "Release":
     from node.machine.programs import standard_program
 
     return read_product_folder(read_files(folder), standard_program())
+
+
+def read_tables(source: Path) -> tuple[dict[str, Any], str]:
+    """Tables and title of a product folder, or the tables in a JSON file.
+
+    Raises CliError if there is neither, ProductRefused or InputError for what is wrong inside.
+    """
+    from contracts.inputs import decode_document
+    from contracts.product import read_product
+
+    if source.is_dir():
+        release = read_release(source)
+        return release.tables, release.title
+    if not source.is_file():
+        raise CliError("folder", f"{source}: name a product folder, or a JSON file of a product's tables")
+    return read_product(decode_document(_read_bounded(source))), ""
 
 
 def read_files(folder: Path) -> dict[str, bytes]:

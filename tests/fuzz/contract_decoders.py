@@ -17,12 +17,21 @@ from contracts.execution import genesis_state
 from contracts.genesis import decode_genesis, encode_genesis
 from contracts.inputs import decode_document
 from contracts.kinds import prepare
+from contracts.machine.bundle import ProgramBundle, build_bundle
 from contracts.machine.errors import ProgramRefused
 from contracts.machine.evaluation import load_program
 from contracts.machine.lint import lint_bundle
 from contracts.product import read_product
 from contracts.products.faults import ProductRefused
-from contracts.products.release import Release, decode_release
+from contracts.products.release import Release, decode_release, read_product_folder, write_product_folder
+from contracts.risk.parameters import (
+    DEFAULTS,
+    ParametersError,
+    decode_parameters,
+    encode_parameters,
+    parse_parameters,
+)
+from contracts.risk.reading import read_request
 from contracts.tokens import (
     ACKNOWLEDGEMENT_TYPE,
     CONSENT_TYPE,
@@ -38,8 +47,9 @@ from ledger.transactions import decode_transaction
 from node.agents.programs import read_bundle
 from tests.fuzz import samples
 from tests.fuzz.checking import Decoder
-from tests.fuzz.mutations import Sample, document
+from tests.fuzz.mutations import Sample, document, toml
 from tests.support.invoices import INPATIENT, OUTPATIENT, VAT, build_red, build_request
+from tests.support.risk_records import claim_document, hospital_document
 
 
 def _text(data: bytes) -> str:
@@ -127,6 +137,29 @@ def _release_samples() -> list[Sample]:
     return samples.values(*([program, item, [example]] for item in tables))
 
 
+_FILE_MARK = b"\n=== "
+
+
+def _folder(data: bytes) -> Any:
+    """Files of a product folder one after the other, each after a line with its name."""
+    parts = (part.partition(b" ===\n") for part in data.split(_FILE_MARK)[1:])
+    return read_product_folder({name.decode("latin-1"): content for name, _, content in parts}, _own_program())
+
+
+def _own_program() -> ProgramBundle:
+    return build_bundle({"program.star": "def adjudicate(case, trace):\n    return {}\n"})
+
+
+def _encode_folder(release: Release) -> bytes:
+    files = write_product_folder(release, _own_program())
+    return b"".join(_FILE_MARK + name.encode("latin-1") + b" ===\n" + content for name, content in files.items())
+
+
+def _folder_samples() -> list[Sample]:
+    releases = (_release(sample.data) for sample in _release_samples())
+    return [Sample(_encode_folder(item)) for item in releases]
+
+
 def _program(data: bytes) -> Any:
     """A program's files: form, lint, and what Starlark itself makes of them."""
     bundle = read_bundle(data.decode("utf-8", "replace"))
@@ -139,6 +172,10 @@ def _program_samples() -> list[Sample]:
     two = {"a.star": "def f(x):\n    return [y for y in range(3) if y]\n", **small}
     bundles = ({"files": files, "language": "starlark-c1"} for files in (small, two))
     return samples.values(*bundles)
+
+
+def _risk_samples() -> list[Sample]:
+    return [document(json.dumps(item, ensure_ascii=False).encode()) for item in (claim_document(), hospital_document())]
 
 
 CONTRACTS = (
@@ -232,7 +269,37 @@ CONTRACTS = (
         _release_samples,
         (ProductRefused, DecodeError),
         _encode_release,
-        message=20_000,
+        message=4_000,
+    ),
+    Decoder(
+        "contracts.products.release:read_product_folder",
+        _folder,
+        _folder_samples,
+        (ProductRefused,),
+        _encode_folder,
+        canonical=False,
+        message=4_000,
     ),
     Decoder("contracts.machine.evaluation:load_program", _program, _program_samples, (ProgramRefused,), None, weight=4),
+    Decoder(
+        "contracts.risk.reading:read_request",
+        lambda data: read_request(decode_document(data)),
+        _risk_samples,
+        (InputError,),
+    ),
+    Decoder(
+        "contracts.risk.parameters:decode_parameters",
+        decode_parameters,
+        lambda: [document(encode_parameters(DEFAULTS))],
+        (ParametersError,),
+        encode_parameters,
+        message=20_000,
+    ),
+    Decoder(
+        "contracts.risk.parameters:parse_parameters",
+        parse_parameters,
+        lambda: [toml(json.loads(encode_parameters(DEFAULTS)))],
+        (ParametersError,),
+        message=20_000,
+    ),
 )
