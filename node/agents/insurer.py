@@ -11,6 +11,7 @@ from contracts.bodies import AccountLease, ClaimAccept
 from contracts.receipts import Event
 from contracts.states import (
     ClaimState,
+    decode_state,
     read_account,
     read_case,
     read_claim,
@@ -76,6 +77,17 @@ class InsurerAgent(Agent):
             consent = read_consent(read, event.subject)
             return self._own_of_case(consent.case_id) if consent else ()
         return ()
+
+    def open_in_state(self) -> Iterable[str]:
+        """Our claims that are not closed. What was held back until a claim was accepted leaves, if it was."""
+        for key, item in self.ports.ledger.state_family(ClaimState.FAMILY):
+            claim = decode_state(item.value, ClaimState) if item.value is not None else None
+            if claim is None or claim.insurer != self.ports.me or claim.status == "CLOSED":
+                continue
+            claim_id = key.partition("/")[2]
+            if claim.status != "REPORTED":
+                self.vault.outbox.release("account", claim_id)
+            yield claim_id
 
     def arrivals(self, parcel: StoredParcel) -> Iterable[str]:
         if parcel.kind in ("signatures", "closure"):

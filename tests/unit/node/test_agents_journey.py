@@ -47,6 +47,11 @@ def test_founding_case_is_paid_and_closed(world: World, forgetful: bool) -> None
         assert detail["payouts"][0]["status"] == "PAID"
         assert world.decisions(wallet)[0]["result"]["result"]["net_fen"] == 135_334
         assert sum(len(block.transactions) for block in world.network.blocks) == 12, "nothing is said twice"
+        commission = world.houses["commission"].commission
+        assert commission is not None
+        lock = commission.nullifier_of(invoice()[1]).nullifier
+        assert commission.vault.get_secret(f"invoice/{lock}") is not None, "for a red invoice that reverses it"
+        assert commission.vault.work.submitted("commission") == {}
 
     asyncio.run(story())
 
