@@ -24,6 +24,7 @@ from cli.output import json_option, print_json, print_text
 
 if TYPE_CHECKING:
     from contracts.execution import ChainState
+    from contracts.reasons import Language
     from node.audit.report import AuditFailure
     from node.audit.verify import Verification
 
@@ -157,7 +158,7 @@ def explain(file: str, lang: str, trust: Path | None, as_json: bool) -> None:
     \b
     Example: claimnode audit explain claim.dossier --trust genesis.json --lang zh
     """
-    from node.audit.explain import explain_lines
+    from node.audit.explain import explain_amounts, explain_lines
     from node.audit.report import AuditFailure
 
     data = _read(file, MAX_DOSSIER_BYTES)
@@ -168,10 +169,13 @@ def explain(file: str, lang: str, trust: Path | None, as_json: bool) -> None:
     if not verified.trace:
         raise AnswerIsNo("not_disclosed", "the dossier does not disclose enough to run the decision again")
     if as_json:
-        print_json({"trusted": trust is not None, "trace": verified.trace, "results": verified.results})
+        amounts = msgspec.to_builtins(verified.amounts)
+        told = {"trace": verified.trace, "results": verified.results, "amounts": amounts}
+        print_json({"trusted": trust is not None, **told})
         return
     mark = "" if trust else UNTRUSTED
-    for line in explain_lines(verified.trace, "zh" if lang == "zh" else "en"):
+    language: Language = "zh" if lang == "zh" else "en"
+    for line in (*explain_lines(verified.trace, language), *explain_amounts(verified.amounts, language)):
         print_text(mark + line)
 
 
@@ -209,16 +213,18 @@ def _trust(data: bytes, trust: Path | None, embedded: bool) -> "ChainState":
 def _verify_lines(file: str, trust: "ChainState") -> bool:
     """One answer for each file named in `file`; whether all of them hold. Programs are started once for all."""
     from node.audit.proofcheck import verify_proof
+    from node.audit.programs import carried_programs
     from node.audit.proofs import is_proof
     from node.audit.report import AuditFailure
     from node.audit.verify import verify_dossier
 
-    good = True
-    with click.open_file(file) as names, _program_runner(trust) as run:
+    good, carried = True, dict[str, "ProgramBundle"]()
+    with click.open_file(file) as names, _program_runner(trust, carried) as run:
         for name in filter(None, map(str.strip, names)):
             try:
                 data = _read(name, MAX_DOSSIER_BYTES)
                 found = view_proof(verify_proof(data, trust)) if is_proof(data) else None
+                carried.update({} if found else carried_programs(data))
                 answer = {"ok": True, "trusted": True, **(found or _view(verify_dossier(data, trust, run)))}
             except AuditFailure as failure:
                 answer, good = _failed(failure, trusted=True), False
@@ -228,11 +234,12 @@ def _verify_lines(file: str, trust: "ChainState") -> bool:
 
 def _verify(data: bytes, trust: "ChainState", witnesses: tuple[str, ...] = ()) -> "Verification":
     from ledger.notes import parse_vkey
+    from node.audit.programs import carried_programs
     from node.audit.report import AuditFailure
     from node.audit.verify import verify_dossier
 
     keys = [parse_vkey(vkey) for vkey in witnesses]
-    with _program_runner(trust) as run:
+    with _program_runner(trust, carried_programs(data)) as run:
         verified = verify_dossier(data, trust, run, witnesses=keys)
     if keys and verified.witness.state == "not_witnessed":
         raise AuditFailure(3, "not_witnessed", f"NOT WITNESSED: {verified.witness.detail}")
@@ -240,8 +247,8 @@ def _verify(data: bytes, trust: "ChainState", witnesses: tuple[str, ...] = ()) -
 
 
 @contextmanager
-def _program_runner(trust: "ChainState") -> Iterator[Any]:
-    """Runs the genesis' programs in a process of limited memory and time; the file chooses which."""
+def _program_runner(trust: "ChainState", carried: "dict[str, ProgramBundle]") -> Iterator[Any]:
+    """Runs programs of the genesis and of `carried` in a process of limited memory and time; the file chooses which."""
     from node.audit.programs import find_program
     from node.machine.runner import MachineRunner
 
@@ -249,7 +256,7 @@ def _program_runner(trust: "ChainState") -> Iterator[Any]:
 
     def run(contract_hash: str, case_text: str) -> tuple[str, str]:
         if contract_hash not in runners:
-            runners[contract_hash] = MachineRunner(find_program(trust, contract_hash))
+            runners[contract_hash] = MachineRunner(find_program(trust, contract_hash, carried))
         evaluation = runners[contract_hash].explain(case_text)
         return evaluation.result, evaluation.trace or "[]"
 

@@ -18,7 +18,7 @@ the result leaves to be paid and `amount_fen` what was paid.
 """
 
 from base64 import b32encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -36,6 +36,8 @@ Salt: TypeAlias = Callable[[], str]
 MACHINE: Final = "starlark-c1"
 STATEMENT_LIFETIME_MS: Final = 24 * 3_600_000
 """A statement not on the ledger within a day is made again: accounts and pool may have moved."""
+BALANCE_OWNERS: Final = ("insurer", "tpa", "employer")
+"""Who keeps a policy's balance and so says what is paid in the end."""
 END_TO_END_CHARS: Final = 35
 """Longest EndToEndId of ISO 20022 (Max35Text)."""
 
@@ -66,6 +68,14 @@ class StatementContext:
     payee_commit: str
     contract_hash: str
     valid_until_ms: int
+
+
+def balance_owner_of(terms: Mapping[str, Any]) -> str:
+    """Who keeps the balance of a policy; the insurer where its terms do not say. Raises CaseError `DOCUMENT_FORM`."""
+    owner = terms.get("balance_owner", BALANCE_OWNERS[0])
+    if owner not in BALANCE_OWNERS:
+        raise CaseError("DOCUMENT_FORM", f"balance_owner is one of {', '.join(BALANCE_OWNERS)}")
+    return str(owner)
 
 
 def open_account(account_id: str, version: int, balance: Balance, salt: str) -> Opening:

@@ -24,10 +24,11 @@ from ledger.crypto.envelopes import recipient_key_id
 from ledger.errors import EnvelopeError
 from ledger.transactions import endorsement_message
 from node.agents.agent import Agent, Step, done, wait
+from node.agents.amounts import expected_of
 from node.agents.facts import NotYet, read_facts
 from node.agents.mail import post, read_parcels, seal_parcel
 from node.agents.messages import ClosingMessage
-from node.agents.paying import FINISHED, close_core_hash, net_of
+from node.agents.paying import FINISHED, close_core_hash
 from node.vault import StoredParcel
 from node.vault.worklist import WorkItem
 
@@ -223,7 +224,7 @@ class AdjudicatorAgent(Agent):
             item = by_policy.get(payout.policy_id)
             if item is None or commit("result", item.result) != payout.result_commit:
                 return "RESULT_COMMIT"
-            if net_of(item) > 0:
+            if expected_of(item) > 0:
                 return "PAYOUT_DUE"
         return None
 

@@ -15,6 +15,7 @@ from contracts.identifiers import derive_payout_id
 from contracts.states import ClaimState, ConsentState, PayoutState, read_consent, read_payout, read_policy
 from ledger.transactions import Endorsement, SignedTransaction, compute_core_hash
 from node.agents.agent import AGAIN, Step, wait
+from node.agents.amounts import actual_of, expected_of
 from node.agents.facts import require_claim
 from node.agents.ledgerbook import ClaimBook
 from node.agents.mail import keepers_of, post, read_parcels, seal_parcel
@@ -47,7 +48,7 @@ class Payer:
         for item in package.policies:
             payout_id = derive_payout_id(claim_id, item.policy_id, claim.attempt)
             payout = read_payout(self._ports.ledger.final.read, payout_id)
-            if payout is None or payout.status in FINISHED or net_of(item) == 0:
+            if payout is None or payout.status in FINISHED or expected_of(item) == 0:
                 continue
             step = await self._pay(payout_id, payout, package, item)
             if step.kind == "again":
@@ -92,7 +93,7 @@ class Payer:
             case "AUTHORISED":
                 return await self._order(payout_id, payout, item)
             case "ORDERED":
-                return await self._book_payment(payout_id, payout, package.payee)
+                return await self._book_payment(payout_id, payout, package.payee, item)
             case "SETTLED_CLAIMED":
                 return self._tell_customer(payout_id, payout)
         return wait(payout.status)
@@ -105,7 +106,7 @@ class Payer:
                 "salt": self._ports.salt(),
                 "payout_id": payout_id,
                 "attempt": attempt,
-                "amount_fen": net_of(item),
+                "amount_fen": actual_of(item, payout_id),
                 "currency": item.result["currency"],
                 "end_to_end_id": end_to_end_id(payout_id),
             }
@@ -114,10 +115,10 @@ class Payer:
 
         return await self._submit(f"order/{payout_id}/{attempt}", payout.claim_id, "payout.order", build)
 
-    async def _book_payment(self, payout_id: str, payout: PayoutState, payee: Opening) -> Step:
+    async def _book_payment(self, payout_id: str, payout: PayoutState, payee: Opening, item: PolicyPackage) -> Step:
         opening = self._ports.vault.get_secret(f"settlement/{payout_id}/{payout.attempt}")
         if opening is None:
-            opening = await self._ask_bank(payout_id, payout, payee)
+            opening = await self._ask_bank(payout_id, payout, payee, expected_of(item))
         if opening is None:
             return wait("BANK_UNKNOWN")
         settlement = commit("settlement", opening)
@@ -125,7 +126,7 @@ class Payer:
         key = f"settle/{payout_id}/{payout.attempt}"
         return await self._submit(key, payout.claim_id, "payout.settle", lambda: body)
 
-    async def _ask_bank(self, payout_id: str, payout: PayoutState, payee: Opening) -> Opening | None:
+    async def _ask_bank(self, payout_id: str, payout: PayoutState, payee: Opening, expected_fen: int) -> Opening | None:
         ordered = self._ports.vault.need_secret(f"order/{payout_id}/{payout.attempt}")
         booking = await self._ports.bank.pay(
             PaymentOrder(ordered["end_to_end_id"], ordered["amount_fen"], ordered["currency"], payee)
@@ -136,6 +137,7 @@ class Payer:
             "salt": self._ports.salt(),
             "payout_id": payout_id,
             "attempt": payout.attempt,
+            "expected_fen": expected_fen,
             "amount_fen": ordered["amount_fen"],
             "currency": ordered["currency"],
             "account": booking.account,
@@ -226,11 +228,6 @@ class Payer:
         if consent is None:
             raise VaultError("missing", "the claim's consent is not on the ledger")
         return consent
-
-
-def net_of(item: PolicyPackage) -> int:
-    """What the result leaves to be paid, in minor units."""
-    return int(item.result["result"]["net_fen"])
 
 
 def close_core_hash(network: str, insurer: str, claim_id: str, nonce: str, expires_ms: int) -> str:

@@ -15,8 +15,9 @@ from contracts.bodies import PolicyCommit, PolicyCommitment
 from contracts.case import read_case
 from contracts.cases.accounts import empty_use
 from contracts.cases.building import TERM_FIELDS, PolicyInput
+from contracts.cases.errors import CaseError
 from contracts.cases.movements import Balance
-from contracts.cases.openings import Opening, open_account
+from contracts.cases.openings import Opening, balance_owner_of, open_account
 from contracts.commitments import commit
 from contracts.errors import InputError
 from contracts.identifiers import derive_product_hash, derive_tables_hash
@@ -58,9 +59,9 @@ class PolicyBook:
         """Commit to policies: {terms, product, contract_hash?, co_adjudicators, threshold?, escalation_to,
         look_back_days?, use?} each. Returns (transaction id, one signed policy certificate each).
 
-        `terms` holds the policy fields of a case and may hold `currency`; `use` is the account it starts with.
-        Openings are durable on return; whether the ledger took the policies is the transaction's receipt. Raises
-        PolicyRefused, Rejected, Overloaded.
+        `terms` holds the policy fields of a case and may hold `currency` and `balance_owner` (insurer, tpa, employer);
+        `use` is the account it starts with. Openings are durable on return; whether the ledger took the policies is
+        the transaction's receipt. Raises PolicyRefused, Rejected, Overloaded.
         """
         if not 0 < len(policies) <= MAX_POLICIES:
             raise PolicyRefused("too_many", f"{len(policies)} policies; 1 to {MAX_POLICIES} at a time")
@@ -117,10 +118,13 @@ class PolicyBook:
         use = item.get("use") or empty_use()
         fields = {name: terms[name] for name in TERM_FIELDS if name in terms}
         try:
+            balance_owner_of(terms)
             read_product(tables)
             read_case({"claim": {"claim_no": "check"}, "policies": [{**use, **fields, "product": tables}]})
         except InputError as error:
             raise PolicyRefused("terms", f"{error.code} at {error.path or 'the policy'}") from None
+        except CaseError as error:
+            raise PolicyRefused("terms", error.detail) from None
         return terms, tables
 
     def _read_program(self, item: Mapping[str, Any]) -> str:

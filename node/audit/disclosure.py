@@ -15,12 +15,12 @@ from contracts.cases.accounts import advance_account
 from contracts.cases.building import build_case
 from contracts.cases.checking import LedgerFacts, Package, PolicyPackage, check_inputs, check_outputs
 from contracts.cases.documents import Record
-from contracts.cases.openings import end_to_end_id
+from contracts.cases.openings import balance_owner_of, end_to_end_id
 from contracts.cases.outcomes import Adjudication, read_adjudication
 from contracts.commitments import OpeningKind, commit, commit_document, commit_leaves, field_leaf
 from contracts.errors import ContractError
 from contracts.execution import ChainState
-from contracts.identifiers import derive_pool_id
+from contracts.identifiers import derive_payout_id, derive_pool_id
 from contracts.states import (
     ClaimState,
     PayoutState,
@@ -48,12 +48,23 @@ ProgramRunner: TypeAlias = Callable[[str, str], tuple[str, str]]
 
 
 class Disclosure(Struct, frozen=True):
-    """Lines of checks 9-12 and, if the program could be run again, its explanation and results."""
+class Amount(Struct, frozen=True):
+    """Of one policy: what the result leaves to be paid, and what was paid if the file shows it, in minor units."""
+
+    policy_id: str
+    currency: str
+    balance_owner: str
+    expected_fen: int
+    actual_fen: int | None
+
+
+    """Lines of checks 9-12 and, if the program could be run again, its explanation, results and amounts."""
 
     checks: tuple[Check, ...]
     trace: tuple[dict[str, Any], ...]
     results: tuple[dict[str, Any], ...]
 
+    amounts: tuple[Amount, ...] = ()
 
 def check_disclosure(history: History, replayed: Replayed, start: ChainState, run: ProgramRunner) -> Disclosure:
     """Raises AuditFailure at the first part that does not hold."""
@@ -79,7 +90,8 @@ def check_disclosure(history: History, replayed: Replayed, start: ChainState, ru
     _guard(11, lambda: check_outputs(facts, package, case, adjudication, uses))
     checks.append(_proved(11, f"program {package.policies[0].statement.contract_hash[:16]}"))
     checks.append(_check_payments(dossier, now))
-    return Disclosure(checks=tuple(checks), trace=adjudication.trace, results=adjudication.results)
+    amounts = tuple(_guard(10, partial(_amount, dossier, item)) for item in package.policies)
+    return Disclosure(tuple(checks), adjudication.trace, adjudication.results, amounts)
 
 
 def _reader(values: dict[str, Versioned], start: ChainState) -> Reader:
@@ -264,6 +276,19 @@ def _check_payments(dossier: Dossier, read: Reader) -> Check:
 
 def _check_payment(payment: PaymentOpening, payout: PayoutState, result: dict[str, Any]) -> None:
     parts: tuple[tuple[OpeningKind, dict[str, Any] | None, str | None], ...] = (
+def _amount(dossier: Dossier, item: PolicyPackage) -> Amount:
+    """Both figures of a policy, when everything is checked."""
+    payout_id = derive_payout_id(dossier.claim_id, item.policy_id, item.statement.attempt)
+    settlements = [one.settlement for one in dossier.payments if one.payout_id == payout_id and one.settlement]
+    return Amount(
+        policy_id=item.policy_id,
+        currency=str(item.result["currency"]),
+        balance_owner=balance_owner_of(item.terms),
+        expected_fen=int(item.result["result"]["net_fen"]),
+        actual_fen=int(settlements[0]["amount_fen"]) if settlements else None,
+    )
+
+
         ("order", payment.order, payout.order_commit),
         ("settlement", payment.settlement, payout.settlement_commit),
     )
@@ -277,4 +302,6 @@ def _check_payment(payment: PaymentOpening, payout: PayoutState, result: dict[st
             raise AuditFailure(12, "PAYMENT_DIFFERS", f"the {kind} of {payment.payout_id} pays another sum")
     order = payment.order
     if order is not None and order.get("end_to_end_id") != end_to_end_id(payment.payout_id):
+        if opening.get("expected_fen", facts[1]) != result["result"]["net_fen"]:
+            raise AuditFailure(12, "PAYMENT_DIFFERS", f"the {kind} of {payment.payout_id} names another expected sum")
         raise AuditFailure(12, "PAYMENT_NAME", f"the order of {payment.payout_id} has another EndToEndId")

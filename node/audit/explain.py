@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from contracts.reasons import DECISIONS, REASONS, Language
+from node.audit.disclosure import Amount
 
 Step = Mapping[str, Any]
 
@@ -54,7 +55,17 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
         "en": "total {total_fen} - advance {advance_fen}: {text}",
         "zh": "合计 {total_fen} - 预赔 {advance_fen}:{text}",
     },
+    "amount": {
+        "en": "policy {policy}: expected {expected} {currency}, actual {actual} (balance kept by the {owner})",
+        "zh": "保单 {policy}:应付 {expected} {currency},实付 {actual}(保额管理方:{owner})",
+    },
+    "unpaid": {"en": "not shown", "zh": "未出示"},
     "other": {"en": "{at}{what}: {result}", "zh": "{at}{what}:{result}"},
+}
+OWNERS: Final[dict[str, dict[Language, str]]] = {
+    "insurer": {"en": "insurer", "zh": "保险公司"},
+    "tpa": {"en": "claims handler", "zh": "理赔服务机构"},
+    "employer": {"en": "employer", "zh": "投保企业"},
 }
 RATIO_UNIT_BP: Final = 100
 SCOPE_FIELDS: Final = {
@@ -72,6 +83,19 @@ def explain_lines(trace: Iterable[Step], language: Language = "en") -> Iterator[
             policy = step["policy_no"]
             yield TEXTS["policy"][language].format(policy=policy)
         yield f"  [{step['rule']}] {_render(step, language)}"
+
+
+def explain_amounts(amounts: Iterable[Amount], language: Language = "en") -> Iterator[str]:
+    """One line for each policy: what was to be paid, and what was paid."""
+    for item in amounts:
+        paid = TEXTS["unpaid"][language] if item.actual_fen is None else format_money(item.actual_fen)
+        yield TEXTS["amount"][language].format(
+            policy=item.policy_id[:8],
+            expected=format_money(item.expected_fen),
+            currency=item.currency,
+            actual=paid,
+            owner=OWNERS[item.balance_owner][language],
+        )
 
 
 def _render(step: Step, language: Language) -> str:

@@ -14,7 +14,7 @@ from contracts.states import ClaimState, read_case, read_claim
 from ledger.certificates import verify_finality
 from ledger.errors import LedgerError
 from ledger.notes import VerifierKey
-from node.audit.disclosure import ProgramRunner, check_disclosure
+from node.audit.disclosure import Amount, ProgramRunner, check_disclosure
 from node.audit.epochs import FinalityCheck
 from node.audit.history import History, check_history
 from node.audit.replay_claim import Replayed, replay_claim
@@ -33,6 +33,7 @@ class Verification(Struct, frozen=True):
     header_hash: str
     trace: tuple[dict[str, Any], ...]
     results: tuple[dict[str, Any], ...]
+    amounts: tuple[Amount, ...]
     witness: Witnessing
 
 
@@ -73,6 +74,7 @@ def verify_dossier(
         header_hash=history.dossier.anchor.certificate.digest or "",
         trace=disclosure.trace,
         results=disclosure.results,
+        amounts=disclosure.amounts,
         witness=witness,
     )
 

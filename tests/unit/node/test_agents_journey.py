@@ -9,6 +9,7 @@ import pytest
 from contracts.states import read_account, read_nullifier, read_payout, read_record
 from node.agents.hospital import PublicationRefused
 from node.agents.mail import post, seal_parcel
+from node.agents.policies import PolicyRefused
 from node.wallet import ConsentWallet, make_revocation, seal_payee
 from tests.support.agent_world import World, admission, charges, discharge, envelope_pair, invoice, standard_policy
 
@@ -44,7 +45,10 @@ def test_founding_case_is_paid_and_closed(world: World, forgetful: bool) -> None
         # (2050.00 - 683.33 - 50.00) x 80 % = 1053.336 -> 1053.34, and three days at 100.00
         assert detail["amount_fen"] == 105_334 + 30_000
         assert detail["human_steps"] == 0
-        assert detail["payouts"][0]["status"] == "PAID"
+        payout = detail["payouts"][0]
+        assert payout["status"] == "PAID"
+        assert (payout["expected_fen"], payout["actual_fen"], payout["account"]) == (135_334, 135_334, "captured")
+        assert (payout["balance_owner"], payout["actual_by"]) == ("insurer", "account")
         assert world.decisions(wallet)[0]["result"]["result"]["net_fen"] == 135_334
         assert sum(len(block.transactions) for block in world.network.blocks) == 12, "nothing is said twice"
         commission = world.houses["commission"].commission
@@ -245,6 +249,49 @@ def test_two_claims_on_one_account_are_decided_one_after_the_other(world: World)
         account = read_account(world.network.state.read, certificate["account_id"])
         assert account is not None
         assert (account.version, account.lease) == (2, None)
+
+    asyncio.run(story())
+
+
+def test_what_is_decided_is_reserved_until_it_is_settled(world: World) -> None:
+    """The first claim's payout is held up: the second one finds its money used; once paid, it is captured."""
+
+    async def story() -> None:
+        certificate = await world.commit_policy()
+        wallets = [await world.grant(certificate) for _ in range(3)]
+        insurer = world.houses["insurer"].insurer
+        assert insurer is not None
+        world.bank_open = False
+        await publish_all(world, wallets[0])
+        first = world.detail(wallets[0])["payouts"][0]
+        assert (first["account"], first["expected_fen"], first["actual_fen"]) == ("reserved", 135_334, None)
+        for number, wallet in enumerate(wallets[1:], 2):
+            if number == 3:
+                world.bank_open = True
+                await world.wait(700_000)
+            await publish_all(world, wallet, discharge(), invoice(number))
+        payouts = [world.claim(wallet).payouts[0] for wallet in wallets]
+        versions = [insurer.book.account(certificate["account_id"], number) for number in (1, 2, 3)]
+        held = [[item["payout_id"] for item in version["reserved"]] for version in versions]
+        assert held == [payouts[:1], sorted(payouts[:2]), payouts[2:]]
+        paid = [version["use"]["prior_use"]["2021"]["IP"]["paid_fen"] for version in versions]
+        assert paid == [105_334, 210_668, 316_002], "what is reserved counts as used"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("owner", ["tpa", "employer"])
+def test_where_another_keeps_the_balance_the_actual_amount_is_the_expected_one(world: World, owner: str) -> None:
+    async def story() -> None:
+        terms = standard_policy("insurer")["terms"] | {"balance_owner": owner}
+        wallet = await world.grant(await world.commit_policy(terms=terms))
+        await publish_all(world, wallet)
+        await world.acknowledge(wallet)
+        payout = world.detail(wallet)["payouts"][0]
+        assert (payout["balance_owner"], payout["actual_by"]) == (owner, "default")
+        assert payout["actual_fen"] == payout["expected_fen"] == 135_334
+        with pytest.raises(PolicyRefused, match="balance_owner"):
+            await world.commit_policy(terms=terms | {"balance_owner": "nobody"})
 
     asyncio.run(story())
 

@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from contracts.commitments import commit
 from contracts.errors import InputError
 from contracts.execution import ChainState
 from contracts.machine.evaluation import LoadedProgram, load_program
 from contracts.states import read_record
 from ledger.certificates import verify_finality
 from ledger.encoding import encode
+from node.audit import disclosure
 from node.audit.build import build_dossier
 from node.audit.dossier import Dossier, encode_dossier
-from node.audit.explain import explain_lines
+from node.audit.explain import explain_amounts, explain_lines
 from node.audit.programs import find_program
 from node.audit.report import AuditFailure
 from node.audit.selecting import select_fields
@@ -113,6 +115,28 @@ def test_the_explanation_names_rules_in_both_languages(
     trace = verify(dossier).trace
     assert any("3 days x 100.00 = 300.00" in line for line in explain_lines(trace, "en"))
     assert any("3 天 x 100.00 = 300.00" in line for line in explain_lines(trace, "zh"))
+
+
+def test_both_amounts_are_told(verify: Callable[[Dossier], Verification], dossier: Dossier) -> None:
+    (amount,) = verify(dossier).amounts
+    assert (amount.expected_fen, amount.actual_fen, amount.balance_owner) == (135_334, 135_334, "insurer")
+    (line,) = explain_amounts([amount])
+    assert "expected 1,353.34 CNY, actual 1,353.34" in line
+    unpaid = verify(replace(dossier, payments=()))
+    assert "实付 未出示" in next(explain_amounts(unpaid.amounts, "zh"))
+
+
+def test_a_settlement_that_expected_another_sum_is_found(
+    verify: Callable[[Dossier], Verification], dossier: Dossier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the opening is the one that was committed to: an insurer that books its own expectation."""
+    payment = dossier.payments[0]
+    assert payment.settlement is not None
+    spoilt = replace(payment, settlement={**payment.settlement, "expected_fen": 1})
+    monkeypatch.setattr(disclosure, "commit", lambda kind, _: commit(kind, getattr(payment, kind)))
+    with pytest.raises(AuditFailure) as caught:
+        verify(replace(dossier, payments=(spoilt,)))
+    assert (caught.value.number, caught.value.code) == (12, "PAYMENT_DIFFERS")
 
 
 def test_every_changed_byte_is_found(verify: Callable[[bytes], Verification], dossier: Dossier) -> None:
