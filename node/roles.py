@@ -171,6 +171,14 @@ class NodeLedger:
         """A final block."""
         return self._node.chain.block_at(height)
 
+    def whole_above(self) -> int:
+        """The height above which every final block is here."""
+        return self._node.chain.store.whole_above()
+
+    def state_family(self, family: str) -> Any:
+        """Final state of all keys of a family."""
+        return self._node.chain.store.state_family(family)
+
     def transaction(self, tx_id: str) -> Any:
         """The outcome of a final transaction, or None."""
         return self._node.chain.transaction(tx_id)

@@ -15,7 +15,7 @@ import structlog
 from contracts.errors import ContractError
 from contracts.machine.errors import MachineError
 from contracts.receipts import Event
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, StoreError
 from node.agents.ports import Ports
 from node.agents.submitting import Submitter
 from node.errors import NodeError
@@ -100,12 +100,23 @@ class Agent:
         for subject in self.arrivals(parcel):
             self.vault.work.wake(self.name, subject)
 
+    def open_in_state(self) -> Iterable[str]:
+        """Subjects of this agent that are open as final state says, whatever the events were that made them so."""
+        return ()
+
     def catch_up(self) -> bool:
         """Observe final blocks that were not seen yet, up to CATCH_UP. Returns whether there are more."""
         height, final = self.vault.work.cursor(self.name), self.ports.ledger.final.height
         last = min(final, height + CATCH_UP)
         for number in range(height + 1, last + 1):
-            self.observe(self.ports.ledger.block_at(number))
+            try:
+                block = self.ports.ledger.block_at(number)
+            except StoreError as error:
+                if error.code != "pruned":
+                    raise
+                self._leap()
+                return True
+            self.observe(block)
         return last < final
 
     async def reconcile(self) -> int:
@@ -117,6 +128,19 @@ class Agent:
                 return await self._work_on(item)
 
         return sum(await asyncio.gather(*(work_on(item) for item in self.vault.work.due(self.name, ROUND))))
+
+    def _leap(self) -> None:
+        """Over blocks that this node does not have (it began with a snapshot, or pruned them): what they brought is
+        taken from state, and what waits for a receipt in them looks again."""
+        height = self.ports.ledger.whole_above()
+        with self.vault.transaction():
+            subjects = set(self.open_in_state())
+            for subject in subjects:
+                self.vault.work.wake(self.name, subject)
+            for subject in set(self.vault.work.submitted(self.name).values()):
+                self.vault.work.nudge(self.name, subject)
+            self.vault.work.move_cursor(self.name, height)
+        _log.info("agent.began_from_state", agent=self.name, height=height, open=len(subjects))
 
     def _take(self, event: Event, block: FinalBlock) -> bool:
         subjects = tuple(self.interests(event))

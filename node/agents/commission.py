@@ -21,12 +21,13 @@ from contracts.errors import InputError
 from contracts.identifiers import derive_nullifier, derive_pool_id, invoice_message
 from contracts.invoicekeys import Identity, LockKey, find_lock_key
 from contracts.receipts import Event, Receipt
-from contracts.states import CaseState, ConsentState, RecordState, read_case, read_consent, read_record
+from contracts.states import CaseState, ConsentState, RecordState, decode_state, read_case, read_consent, read_record
 from ledger.crypto import bls
-from ledger.errors import DecodeError
+from ledger.errors import DecodeError, StoreError
 from ledger.transactions import decode_transaction
 from node.agents.agent import AGAIN, Agent, Step, done, wait
 from node.agents.mail import open_latest, post, seal_parcel
+from node.agents.submitting import RECEIPT_PRUNED
 from node.errors import NodeError
 from node.vault import StoredParcel
 from node.vault.worklist import WorkItem
@@ -78,12 +79,26 @@ class CommissionAgent(Agent):
         record = read_record(self.ports.ledger.final.read, event.subject)
         if record is None or not self._endorses(record.consent_id):
             return ()
-        name = f"case-records/{record.case_id}"
-        known = self.vault.get_secret(name) or []
-        if event.subject not in known:
-            self.vault.put_secret(name, [*known, event.subject])
-        self.vault.work.list_as(self.name, record.case_id, "checking")
+        self._add_record(record.case_id, event.subject)
         return (record.case_id,)
+
+    def open_in_state(self) -> Iterable[str]:
+        """Cases with a record under a consent that names us for endorsement, unless their evidence is complete."""
+        for key, item in self.ports.ledger.state_family(RecordState.FAMILY):
+            record = decode_state(item.value, RecordState) if item.value is not None else None
+            if record is None or not self._endorses(record.consent_id):
+                continue
+            case = read_case(self.ports.ledger.final.read, record.case_id)
+            if case is not None and case.status != "COMPLETE":
+                self._add_record(record.case_id, key.partition("/")[2])
+                yield record.case_id
+
+    def _add_record(self, case_id: str, record_id: str) -> None:
+        name = f"case-records/{case_id}"
+        known = self.vault.get_secret(name) or []
+        if record_id not in known:
+            self.vault.put_secret(name, [*known, record_id])
+        self.vault.work.list_as(self.name, case_id, "checking")
 
     def arrivals(self, parcel: StoredParcel) -> Iterable[str]:
         is_ours = parcel.kind == "record" and parcel.case_id is not None
@@ -121,6 +136,7 @@ class CommissionAgent(Agent):
         if case is None:
             return wait("no_case")
         if case.status == "COMPLETE":
+            self._take_receipt(item.subject)
             return self._deliver_pool(item.subject, case)
         consent = read_consent(self.ports.ledger.final.read, case.consent_id)
         if consent is None or not self._endorses(case.consent_id):
@@ -143,6 +159,8 @@ class CommissionAgent(Agent):
         progress = await self.submitter.submit_once(
             key, item.subject, "record.endorse", lambda: self._build(item.subject, consent)
         )
+        if progress.code == RECEIPT_PRUNED:
+            return self._settle_from_state(item.subject)
         if progress.receipt is None:
             return wait(progress.code)
         return self._settle(item.subject, key, progress.receipt)
@@ -264,6 +282,30 @@ class CommissionAgent(Agent):
                 self._keep_result(case_id, record_id, code)
             self.submitter.settle(key)
         return AGAIN if FINAL_REFUSALS.union({ACCEPTED}).intersection(codes) else wait(receipt.code)
+
+    def _take_receipt(self, case_id: str) -> None:
+        """The transaction that completed the case endorsed records too: what came of those is kept before the pool
+        leaves with their locks."""
+        key = f"endorse/{case_id}"
+        submission = self.vault.work.submission(key)
+        try:
+            outcome = self.ports.ledger.transaction(submission.tx_id) if submission else None
+        except StoreError as error:
+            if error.code != "pruned":
+                raise
+            self.submitter.settle(key)
+            self._settle_from_state(case_id)
+            return
+        if outcome is not None:
+            self._settle(case_id, key, outcome.receipt)
+
+    def _settle_from_state(self, case_id: str) -> Step:
+        """What came of our endorsements, as the records say: their receipts are in blocks that are not here."""
+        with self.vault.transaction():
+            for record_id in self.vault.get_secret(f"case-records/{case_id}") or []:
+                if record_id not in self._refused(case_id):
+                    self._keep_result(case_id, record_id, ACCEPTED)
+        return AGAIN
 
     def _keep_result(self, case_id: str, record_id: str, code: str) -> None:
         state = read_record(self.ports.ledger.final.read, record_id)

@@ -11,6 +11,7 @@ from contracts.bodies import AccountLease, ClaimAccept
 from contracts.receipts import Event
 from contracts.states import (
     ClaimState,
+    decode_state,
     read_account,
     read_case,
     read_claim,
@@ -21,8 +22,8 @@ from contracts.states import (
 )
 from ledger.crypto.envelopes import ciphertext_digest
 from node.agents.agent import AGAIN, Agent, Step, done, wait
-from node.agents.deciding import Decider
 from node.agents.amounts import show_amounts
+from node.agents.deciding import Decider
 from node.agents.facts import is_stopped, leased_to_another
 from node.agents.gathering import Gatherer
 from node.agents.ledgerbook import ClaimBook
@@ -77,6 +78,17 @@ class InsurerAgent(Agent):
             consent = read_consent(read, event.subject)
             return self._own_of_case(consent.case_id) if consent else ()
         return ()
+
+    def open_in_state(self) -> Iterable[str]:
+        """Our claims that are not closed. What was held back until a claim was accepted leaves, if it was."""
+        for key, item in self.ports.ledger.state_family(ClaimState.FAMILY):
+            claim = decode_state(item.value, ClaimState) if item.value is not None else None
+            if claim is None or claim.insurer != self.ports.me or claim.status == "CLOSED":
+                continue
+            claim_id = key.partition("/")[2]
+            if claim.status != "REPORTED":
+                self.vault.outbox.release("account", claim_id)
+            yield claim_id
 
     def arrivals(self, parcel: StoredParcel) -> Iterable[str]:
         if parcel.kind in ("signatures", "closure"):
@@ -237,6 +249,11 @@ class InsurerAgent(Agent):
 
     def _payout_detail(self, claim_id: str, payout_id: str) -> dict[str, Any]:
         payout = read_payout(self.ports.ledger.final.read, payout_id)
+        package = self.decider.proposal(claim_id)
+        amounts: dict[str, Any] = {}
+        for item in package.policies if package and payout else ():
+            if payout is not None and item.policy_id == payout.policy_id:
+                amounts = show_amounts(self.ports, item, payout_id, payout)
         times = self.vault.work.times(payout_id)
         return {
             "payout_id": payout_id,
@@ -244,16 +261,12 @@ class InsurerAgent(Agent):
             "status": payout.status if payout else None,
             "authorised_ms": payout.authorised_ms if payout else None,
             "paid_ms": times.get("payout.paid"),
+            **amounts,
         }
 
     def _record_statuses(self, claim: ClaimState | None) -> dict[str, str]:
         case = read_case(self.ports.ledger.final.read, claim.case_id) if claim else None
         states = {name: read_record(self.ports.ledger.final.read, name) for name in (case.records if case else ())}
-        package = self.decider.proposal(claim_id)
-        amounts: dict[str, Any] = {}
-        for item in package.policies if package and payout else ():
-            if payout is not None and item.policy_id == payout.policy_id:
-                amounts = show_amounts(self.ports, item, payout_id, payout)
         return {name: state.status for name, state in states.items() if state is not None}
 
 
@@ -261,4 +274,3 @@ def _joint_decision(results: Sequence[Mapping[str, Any]]) -> str | None:
     """One word for all policies of a claim: the most that any of them gives."""
     words = {str(item["decision"]) for item in results}
     return next((word for word in ("approved", "partial", "zero_pay", "declined") if word in words), None)
-            **amounts,

@@ -4,7 +4,7 @@ Knows shapes only, so that agents run in a test without sockets, processes or wa
 final state alone, and bytes given to `submit_bytes` twice are one transaction.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from contracts.case import Case
 from contracts.cases.openings import Opening
 from contracts.execution import ChainState
 from ledger.crypto.keys import KeyPair
+from ledger.state import Versioned
 from node.outcomes import FinalBlock, TransactionOutcome
 from node.vault import Vault
 from node.vault.delivery import Delivery
@@ -26,11 +27,19 @@ class Ledger(Protocol):
         ...
 
     def block_at(self, height: int) -> FinalBlock:
-        """A final block."""
+        """A final block. Raises StoreError `pruned`: this node does not have it."""
+        ...
+
+    def whole_above(self) -> int:
+        """The height above which every final block is here; 0 if all are."""
+        ...
+
+    def state_family(self, family: str) -> Iterable[tuple[str, Versioned]]:
+        """Every key of final state that begins with `family` and a slash; read once after a gap in the blocks."""
         ...
 
     def transaction(self, tx_id: str) -> TransactionOutcome | None:
-        """What came of a transaction, once it is final."""
+        """What came of a transaction, once it is final. Raises StoreError `pruned`: final, the receipt is not here."""
         ...
 
     async def submit_bytes(self, data: bytes) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.receipts import Receipt
+from ledger.errors import StoreError
 from ledger.transactions import Endorsement, SignedTransaction, build_transaction
 from node.agents.ports import Ports
 from node.errors import NodeError, Overloaded, Rejected
@@ -16,13 +17,18 @@ from node.vault.worklist import Submission
 
 LIFETIME_MS = 3_600_000
 """A transaction of an agent is final within seconds or not at all; an hour survives a network's bad morning."""
+RECEIPT_PRUNED = "RECEIPT_PRUNED"
+"""The transaction is final in a block that this node does not have: what came of it is what state says now."""
 RESEND_MS = 5_000
 """The same bytes are offered again this often: the mempool that held them may have been restarted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`receipt` once final. Until then `code` says what is going on: `submitted`, or why the node did not take it."""
+    """`receipt` once final. Until then `code` says what is going on: `submitted`, or why the node did not take it.
+
+    RECEIPT_PRUNED: final without a receipt here, and forgotten, so that the caller's next look at state decides.
+    """
 
     receipt: Receipt | None
     code: str
@@ -46,9 +52,15 @@ class Submitter:
         """`submit_once` for a transaction that the caller signs itself."""
         work = self._ports.vault.work
         found = work.submission(key)
-        if found is not None and self._is_dead(found):
+        try:
+            if found is not None and self._is_dead(found):
+                work.delete_submission(key)
+                found = None
+        except StoreError as error:
+            if error.code != "pruned":
+                raise
             work.delete_submission(key)
-            found = None
+            return Progress(None, RECEIPT_PRUNED)
         if found is None:
             signed = build()
             expires = signed.content.expires_time
@@ -91,8 +103,8 @@ class Submitter:
         return max(self._ports.now_ms(), self._ports.ledger.final.time_ms) + LIFETIME_MS
 
     def _is_dead(self, found: Submission) -> bool:
-        expired = self._ports.ledger.final.time_ms > found.expires_ms
-        return expired and self._ports.ledger.transaction(found.tx_id) is None
+        missing = self._ports.ledger.transaction(found.tx_id) is None
+        return missing and self._ports.ledger.final.time_ms > found.expires_ms
 
     async def _send(self, found: Submission) -> Progress:
         now = self._ports.now_ms()

@@ -22,6 +22,8 @@ from contracts.machine.evaluation import LoadedProgram, load_program
 from contracts.states import ClaimState, read_claim, read_payout
 from ledger.crypto.keys import KeyPair, key_from_secret
 from ledger.encoding import decode
+from ledger.errors import StoreError
+from ledger.state import Versioned
 from ledger.transactions import SignedTransaction, decode_transaction
 from node.agents.bank import DemoBank
 from node.agents.house import House
@@ -94,20 +96,32 @@ class LinkedPeers:
 class MemoryLedger:
     """The test network as an agent's ledger."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: "World", name: str) -> None:
         self._world = world
+        self._name = name
 
     @property
     def final(self) -> ChainState:
         return self._world.network.state
 
+    def whole_above(self) -> int:
+        return self._world.began.get(self._name, 0)
+
+    def state_family(self, family: str) -> list[tuple[str, Versioned]]:
+        return [(key, item) for key, item in self._world.network.store.items() if key.startswith(f"{family}/")]
+
     def block_at(self, height: int) -> FinalBlock:
+        if height <= self.whole_above():
+            raise StoreError("pruned", f"block {height} is not kept here")
         block = self._world.network.blocks[height - 1]
         header = block.block.header
         return FinalBlock(height, block.header_hash, header, block.encoded, block.receipts, None)
 
     def transaction(self, tx_id: str) -> TransactionOutcome | None:
-        return self._world.outcomes.get(tx_id)
+        found = self._world.outcomes.get(tx_id)
+        if found is not None and found.height <= self.whole_above():
+            raise StoreError("pruned", f"block {found.height} is not kept here")
+        return found
 
     async def submit_bytes(self, data: bytes) -> str:
         signed = decode_transaction(data)
@@ -157,6 +171,8 @@ class World:
         self.exchange: dict[str, dict[str, Any]] = {}
         self.clock_ms = self.network.now_ms
         self.houses: dict[str, House] = {}
+        self.began: dict[str, int] = {}
+        """The height of the snapshot that a party's ledger began with: no block up to it is there."""
         self._draws = itertools.count()
         for name in self.parties:
             self.houses[name] = self._build(name)
@@ -180,7 +196,7 @@ class World:
         delivery.register()
         ports = Ports(
             keys=keys,
-            ledger=MemoryLedger(self),
+            ledger=MemoryLedger(self, name),
             vault=vault,
             delivery=delivery,
             machine=LocalMachine(),
@@ -195,6 +211,11 @@ class World:
         self.houses[name].ports.vault.close()
         self.houses[name] = self._build(name)
         self.houses[name].start()
+
+    def join(self, name: str) -> None:
+        """The node lost its ledger and began again with a snapshot of this height; its vault was kept."""
+        self.began[name] = self.network.state.height
+        self.forget(name)
 
     # --- time
 
