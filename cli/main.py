@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "node": CommandSource("cli.node_command", "node", "Run one node; its access tokens."),
     "payout": CommandSource("cli.payout", "payout", "Payouts of a node."),
     "record": CommandSource("cli.record", "record", "A hospital's documents on their way to the ledger."),
+    "risk": CommandSource("cli.risk", "risk", "Grade a claim's records by the risk rules, offline."),
     "witness": CommandSource("cli.witness", "witness", "Sign a network's checkpoints as an outsider."),
 }
 """Every command; README names the same."""
