@@ -47,7 +47,6 @@ ProgramRunner: TypeAlias = Callable[[str, str], tuple[str, str]]
 """(contract hash, case text) -> (result text, explanation text). Raises MachineError or KeyError."""
 
 
-class Disclosure(Struct, frozen=True):
 class Amount(Struct, frozen=True):
     """Of one policy: what the result leaves to be paid, and what was paid if the file shows it, in minor units."""
 
@@ -58,13 +57,14 @@ class Amount(Struct, frozen=True):
     actual_fen: int | None
 
 
+class Disclosure(Struct, frozen=True):
     """Lines of checks 9-12 and, if the program could be run again, its explanation, results and amounts."""
 
     checks: tuple[Check, ...]
     trace: tuple[dict[str, Any], ...]
     results: tuple[dict[str, Any], ...]
-
     amounts: tuple[Amount, ...] = ()
+
 
 def check_disclosure(history: History, replayed: Replayed, start: ChainState, run: ProgramRunner) -> Disclosure:
     """Raises AuditFailure at the first part that does not hold."""
@@ -274,8 +274,6 @@ def _check_payments(dossier: Dossier, read: Reader) -> Check:
     return _proved(12, f"{shown} of {len(claim.payouts)} payments disclosed")
 
 
-def _check_payment(payment: PaymentOpening, payout: PayoutState, result: dict[str, Any]) -> None:
-    parts: tuple[tuple[OpeningKind, dict[str, Any] | None, str | None], ...] = (
 def _amount(dossier: Dossier, item: PolicyPackage) -> Amount:
     """Both figures of a policy, when everything is checked."""
     payout_id = derive_payout_id(dossier.claim_id, item.policy_id, item.statement.attempt)
@@ -289,6 +287,8 @@ def _amount(dossier: Dossier, item: PolicyPackage) -> Amount:
     )
 
 
+def _check_payment(payment: PaymentOpening, payout: PayoutState, result: dict[str, Any]) -> None:
+    parts: tuple[tuple[OpeningKind, dict[str, Any] | None, str | None], ...] = (
         ("order", payment.order, payout.order_commit),
         ("settlement", payment.settlement, payout.settlement_commit),
     )
@@ -300,8 +300,8 @@ def _amount(dossier: Dossier, item: PolicyPackage) -> Amount:
         facts = (opening.get("payout_id"), opening.get("amount_fen"), opening.get("currency"))
         if facts != (payment.payout_id, result["result"]["net_fen"], result["currency"]):
             raise AuditFailure(12, "PAYMENT_DIFFERS", f"the {kind} of {payment.payout_id} pays another sum")
-    order = payment.order
-    if order is not None and order.get("end_to_end_id") != end_to_end_id(payment.payout_id):
         if opening.get("expected_fen", facts[1]) != result["result"]["net_fen"]:
             raise AuditFailure(12, "PAYMENT_DIFFERS", f"the {kind} of {payment.payout_id} names another expected sum")
+    order = payment.order
+    if order is not None and order.get("end_to_end_id") != end_to_end_id(payment.payout_id):
         raise AuditFailure(12, "PAYMENT_NAME", f"the order of {payment.payout_id} has another EndToEndId")
