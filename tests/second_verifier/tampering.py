@@ -162,6 +162,43 @@ def other_certificate(draw: random.Random, data: bytes, other: bytes) -> bytes:
     return encode(file)
 
 
+def other_fields(draw: random.Random, data: bytes, other: bytes) -> bytes:
+    """A document shown in part: its leaves, salts, fields and what tells it from a whole one, mixed up."""
+    file = decode(data)
+    records = [item for item in file["records"] if item["secret"] is None]
+    if not records:
+        return other_certificate(draw, data, other)
+    item = draw.choice(records)
+    leaves, salts, document = item["leaves"], item["salts"], item["document"]
+    hidden = [at for at, leaf in enumerate(leaves) if leaf is not None]
+    at, name = draw.choice(hidden), draw.choice(list(document))
+    kind = draw.randrange(8)
+    if kind == 0:  # two leaves change places, or one takes the place of a shown field
+        place = draw.randrange(len(leaves))
+        leaves[at], leaves[place] = leaves[place], leaves[at]
+    elif kind == 1:  # the boundary of two hashes moves: the node above them stays the same
+        first, second = leaves[at], leaves[at - 1]
+        leaves[at], leaves[at - 1] = (first or "")[2:], (second or "") + (first or "")[:2]
+    elif kind == 2:
+        leaves[at] = None
+    elif kind == 3:  # one more field, with or without a place of its own
+        document["zzz"], salts["zzz"] = draw.choice(STRANGE), "00" * 32
+        leaves += [None] * draw.randrange(2)
+    elif kind == 4:
+        salts[name] = draw.choice(
+            ["00" * 32, salts[name].upper(), salts[name] + "00", draw.choice(list(salts.values()))]
+        )
+    elif kind == 5:
+        item["secret"] = draw.choice(["00" * 32, salts[name]])
+    elif kind == 6:  # a field is hidden whole, or only half
+        del document[name]
+        for part in draw.choice([(), (salts,)]):
+            del part[name]
+    else:
+        document[name] = draw.choice(STRANGE)
+    return encode(file)
+
+
 def oversize(draw: random.Random, data: bytes, other: bytes) -> bytes:
     """A list beyond its bound, numbers beyond theirs, nesting beyond its depth, or text after the end."""
     file = decode(data)
@@ -191,6 +228,7 @@ TAMPERINGS: tuple[Tamper, ...] = (
     swap_proofs,
     other_genesis,
     other_certificate,
+    other_fields,
     oversize,
 )
 

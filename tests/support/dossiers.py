@@ -1,5 +1,6 @@
 """Dossiers of many kinds, made on networks in memory: paid, zero, declined, reviewed, replaced and red invoices, two
-insurers in one case, a set of validators and a key that changed, and a freeze; each disclosed in several ways.
+insurers in one case, a set of validators and a key that changed, and a freeze; each disclosed in several ways, some of
+them by a few fields of the documents.
 
 The same number gives the same dossiers. Networks are made once a process.
 """
@@ -16,8 +17,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from contracts.bodies import SeatTaken
+from contracts.commitments import document_leaves, field_salt
 from node.audit.build import Material, build_dossier
-from node.audit.dossier import Dossier
+from node.audit.dossier import DisclosedRecord, Dossier
 from node.wallet import ConsentWallet
 from tests.support.agent_world import World, admission, charges, discharge, invoice, standard_policy
 from tests.support.governance import decide, freeze, rotation, seat
@@ -85,6 +87,26 @@ async def _tell(world: World, draw: random.Random) -> AsyncIterator[Sample]:
                         kept = sample.dossier.records[: draw.randrange(1, len(sample.dossier.records))]
                         partial = replace(sample.dossier, records=kept, policies=(), payments=(), payee=None)
                         yield replace(sample, kind=f"{kind}, documents only", dossier=partial)
+                    if sample.dossier.records and draw.random() < 0.4:
+                        shown = tuple(_show_part(draw, item) for item in sample.dossier.records)
+                        partial = replace(sample.dossier, records=shown, policies=(), payments=(), payee=None)
+                        yield replace(sample, kind=f"{kind}, fields only", dossier=partial)
+
+
+def _show_part(draw: random.Random, item: DisclosedRecord) -> DisclosedRecord:
+    """Some fields of the document, now and then all."""
+    assert item.secret is not None
+    leaves = document_leaves(item.document, item.secret)
+    names = set(draw.sample(sorted(item.document), draw.randrange(1, len(leaves) + 1)))
+    if len(names) == len(leaves):
+        return item
+    return DisclosedRecord(
+        record_id=item.record_id,
+        secret=None,
+        document={name: item.document[name] for name in names},
+        salts={name: field_salt(item.secret, name) for name in names},
+        leaves=tuple(None if name in names else leaf.hex() for name, leaf in leaves),
+    )
 
 
 def _sample(world: World, kind: str, wallet: ConsentWallet, insurer: str, teller: str) -> Sample:
