@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.contract_conformance import conformance
 from cli.errors import EXIT_NO
 from cli.output import json_option, print_json, print_text
 from cli.product_files import read_release, read_tables
@@ -26,6 +27,9 @@ def contract() -> None:
     Example: claimnode contract check network-config/demo/products/group
              claimnode contract explain network-config/demo/products/group --lang zh
     """
+
+
+contract.add_command(conformance)
 
 
 @contract.command(name="check")

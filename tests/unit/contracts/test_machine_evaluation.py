@@ -1,6 +1,9 @@
 """The boundary of a program: what goes in comes out, whole numbers only, and errors that quote nothing."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from contracts.machine.errors import MachineLimit, ProgramFailed, ProgramRefused
 from contracts.machine.evaluation import LoadedProgram, load_program
 
 BIG = 2**53 - 1
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def load(body: str) -> LoadedProgram:
@@ -125,3 +129,9 @@ def test_the_trace_comes_beside_the_result() -> None:
     assert (program.run("{}").result, program.run("{}").trace) == ('{"results":[]}', None)
     explained = program.explain("{}")
     assert (explained.result, explained.trace) == ('{"results":[]}', '[{"rule":"1"}]')
+
+
+def test_no_transaction_can_reach_the_machine() -> None:
+    """Executing a block imports no interpreter: programs never run inside it."""
+    code = "import sys, contracts.execution, contracts.transition; sys.exit('starlark' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
