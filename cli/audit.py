@@ -24,6 +24,7 @@ from cli.output import json_option, print_json, print_text
 
 if TYPE_CHECKING:
     from contracts.execution import ChainState
+    from contracts.machine.bundle import ProgramBundle
     from contracts.reasons import Language
     from node.audit.report import AuditFailure
     from node.audit.verify import Verification
@@ -212,13 +213,14 @@ def _trust(data: bytes, trust: Path | None, embedded: bool) -> "ChainState":
 
 def _verify_lines(file: str, trust: "ChainState") -> bool:
     """One answer for each file named in `file`; whether all of them hold. Programs are started once for all."""
-    from node.audit.proofcheck import verify_proof
     from node.audit.programs import carried_programs
+    from node.audit.proofcheck import verify_proof
     from node.audit.proofs import is_proof
     from node.audit.report import AuditFailure
     from node.audit.verify import verify_dossier
 
-    good, carried = True, dict[str, "ProgramBundle"]()
+    good = True
+    carried: dict[str, ProgramBundle] = {}
     with click.open_file(file) as names, _program_runner(trust, carried) as run:
         for name in filter(None, map(str.strip, names)):
             try:

@@ -29,6 +29,7 @@ from node.agents.facts import NotYet, read_facts
 from node.agents.mail import post, read_parcels, seal_parcel
 from node.agents.messages import ClosingMessage
 from node.agents.paying import FINISHED, close_core_hash
+from node.agents.rulebook import find_source
 from node.vault import StoredParcel
 from node.vault.worklist import WorkItem
 
@@ -119,11 +120,7 @@ class AdjudicatorAgent(Agent):
         named = {item.statement.contract_hash for item in package.policies}
         if len(named) != 1:
             raise CaseError("PROGRAMS_DIFFER", "the policies of this claim are decided by different programs")
-        wanted = named.pop()
-        for program in self.ports.ledger.final.genesis.programs:
-            if program.contract_hash == wanted:
-                return program.source
-        raise CaseError("PROGRAM_UNKNOWN", "the statement's claim program is not on this network")
+        return find_source(self.ports.ledger.final, named.pop(), package.policies[0].statement.tables_hash)
 
     def _decision(self, facts: LedgerFacts, policy_id: str, delivered: Iterable[Any]) -> tuple[str, Any]:
         """(digest, content) of the customer's ciphertext, as this node opened it."""

@@ -18,14 +18,16 @@ from contracts.cases.building import TERM_FIELDS, PolicyInput
 from contracts.cases.errors import CaseError
 from contracts.cases.movements import Balance
 from contracts.cases.openings import Opening, balance_owner_of, open_account
+from contracts.catalogue import read_product as read_product_state
+from contracts.catalogue import read_release_text
 from contracts.commitments import commit
 from contracts.errors import InputError
 from contracts.identifiers import derive_product_hash, derive_tables_hash
 from contracts.product import read_product
-from contracts.states import read_account, read_policy, read_program
+from contracts.states import read_account, read_policy, read_programs
 from ledger.crypto import ed25519
 from ledger.crypto.hashing import tagged_hash
-from ledger.encoding import encode
+from ledger.encoding import decode, encode
 from node.agents.ports import Ports
 from node.agents.submitting import Submitter
 from node.errors import NodeError
@@ -56,8 +58,8 @@ class PolicyBook:
         self._submitter = submitter
 
     async def commit_policies(self, policies: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
-        """Commit to policies: {terms, product, contract_hash?, co_adjudicators, threshold?, escalation_to,
-        look_back_days?, use?} each. Returns (transaction id, one signed policy certificate each).
+        """Commit to policies: {terms, product_hash | product, contract_hash?, co_adjudicators, threshold?,
+        escalation_to, look_back_days?, use?} each. Returns (transaction id, one signed policy certificate each).
 
         `terms` holds the policy fields of a case and may hold `currency` and `balance_owner` (insurer, tpa, employer);
         `use` is the account it starts with. Openings are durable on return; whether the ledger took the policies is
@@ -92,7 +94,7 @@ class PolicyBook:
 
     def _prepare(self, item: Mapping[str, Any]) -> tuple[PolicyCommitment, dict[str, Any]]:
         terms, tables = self._read_terms(item)
-        contract_hash = self._read_program(item)
+        contract_hash = self._read_program(item, derive_tables_hash(tables))
         policy_id, account_id = self._ports.chance(16).hex(), self._ports.chance(16).hex()
         opening = {**terms, "salt": self._ports.salt(), "policy_id": policy_id}
         account = open_account(account_id, 0, Balance(dict(item.get("use") or empty_use())), self._ports.salt())
@@ -114,7 +116,7 @@ class PolicyBook:
 
     def _read_terms(self, item: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Terms and tables as they would enter a case: a policy that no case can use is refused here."""
-        terms, tables = dict(item["terms"]), dict(item["product"])
+        terms, tables = dict(item["terms"]), self._read_product(item)
         use = item.get("use") or empty_use()
         fields = {name: terms[name] for name in TERM_FIELDS if name in terms}
         try:
@@ -127,11 +129,29 @@ class PolicyBook:
             raise PolicyRefused("terms", error.detail) from None
         return terms, tables
 
-    def _read_program(self, item: Mapping[str, Any]) -> str:
-        """The named program, or the network's only one."""
-        genesis = self._ports.ledger.final.genesis
+    def _read_product(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        """The tables that were given, or those of the release that was named."""
+        if "product_hash" not in item:
+            return dict(item["product"])
+        text = read_release_text(self._ports.ledger.final.read, str(item["product_hash"]))
+        if text is None or "product" in item or "contract_hash" in item:
+            raise PolicyRefused("product", "name the product_hash of a release alone, or give a product")
+        return dict(decode(text.tables.encode()))
+
+    def _read_program(self, item: Mapping[str, Any], tables_hash: str) -> str:
+        """The program of the named release, or the named program of the genesis, or the network's only one."""
+        final = self._ports.ledger.final
+        if "product_hash" in item:
+            release = read_product_state(final.read, str(item["product_hash"]))
+            if release is None or release.owner != self._ports.me:
+                raise PolicyRefused("product", "the release is not one of this insurer")
+            return release.contract_hash
+        genesis = final.genesis
         named = item.get("contract_hash") or (genesis.programs[0].contract_hash if len(genesis.programs) == 1 else None)
-        if named is None or read_program(self._ports.ledger.final.read, str(named)) is None:
+        if named in {program.contract_hash for program in read_programs(final.read)}:
+            return str(named)
+        release = read_product_state(final.read, derive_product_hash(str(named), tables_hash)) if named else None
+        if release is None or release.owner != self._ports.me:
             raise PolicyRefused("program", "name the contract_hash of an approved claim program")
         return str(named)
 

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from contracts.bodies import ClaimAdjudicate
+from contracts.catalogue import read_release_text
 from contracts.genesis import genesis_hash
+from contracts.identifiers import derive_product_hash
 from contracts.kinds import prepare
 from contracts.membership import FIRST_EPOCH
 from contracts.states import ClaimState, read_case, read_claim
@@ -110,6 +112,7 @@ def build_dossier(source: LedgerSource, claim_id: str, material: Material) -> Do
         payee=material.payee,
         policies=tuple(sorted(material.policies, key=lambda item: item.policy_id)),
         payments=tuple(sorted(material.payments, key=lambda item: item.payout_id)),
+        programs=_programs(source, claim_id, own) or None,
     )
 
 
@@ -252,6 +255,22 @@ def _prove_entry(source: LedgerSource, index: int) -> ProvedEntry:
 def _transactions(source: LedgerSource, entries: dict[int, Entry]) -> tuple[dict[str, Any], ...]:
     places = sorted({(entry.height, entry.index) for entry in entries.values()})
     return tuple(decode(source.transaction(height, index)) for height, index in places)
+
+
+def _programs(source: LedgerSource, claim_id: str, entries: dict[int, Entry]) -> tuple[str, ...]:
+    """Texts of the verdict's programs that came with a release, not with the genesis; ascending by hash."""
+    known = {item["contract_hash"] for item in decode(source.genesis_bytes)["programs"]}
+    found: dict[str, str] = {}
+    for entry in entries.values():
+        if entry.kind != "claim.adjudicate" or entry.code != "ok":
+            continue
+        for _, item in prepare(decode_transaction(source.transaction(entry.height, entry.index))).steps:
+            for statement in (part.statement for part in item.statements if item.claim_id == claim_id):
+                product_hash = derive_product_hash(statement.contract_hash, statement.tables_hash)
+                text = read_release_text(source.read, product_hash)
+                if statement.contract_hash not in known and text is not None:
+                    found[statement.contract_hash] = text.program
+    return tuple(found[name] for name in sorted(found))
 
 
 def _hex(hashes: list[bytes]) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ from ledger.errors import LedgerError
 from ledger.state import Reader, Versioned
 from node.audit.dossier import DisclosedRecord, Dossier, PaymentOpening
 from node.audit.history import History
+from node.audit.programs import check_programs
 from node.audit.replay_claim import Replayed
 from node.audit.report import TITLES, AuditFailure, Check
 
@@ -69,6 +70,7 @@ class Disclosure(Struct, frozen=True):
 def check_disclosure(history: History, replayed: Replayed, start: ChainState, run: ProgramRunner) -> Disclosure:
     """Raises AuditFailure at the first part that does not hold."""
     dossier = history.dossier
+    check_programs(dossier.programs or (), replayed.verdict, start)
     now = _reader(replayed.current, start)
     checks = [_check_records(dossier, now)]
     opened = [item.policy_id for item in dossier.policies]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from contracts.bodies import MAX_RELEASE_BYTES
 from contracts.commitments import MAX_FIELDS
 from ledger.blocks import Header
 from ledger.certificates import MAX_VALIDATORS, Certificate, Validator
@@ -28,6 +29,9 @@ MAX_EPOCHS = 10_000
 MAX_PATH = 64
 """Hashes of one log proof: enough for 2^64 leaves."""
 
+MAX_PROGRAMS = 16
+"""Programs of one verdict: no more than policies of one claim."""
+ProgramText: TypeAlias = Annotated[str, Meta(max_length=MAX_RELEASE_BYTES)]
 Path: TypeAlias = Annotated[tuple[Hex32, ...], Meta(max_length=MAX_PATH)]
 
 
@@ -147,6 +151,8 @@ class Dossier(_Part, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     payments: Annotated[tuple[PaymentOpening, ...], Meta(max_length=64)]
     witness: WitnessedCheckpoint | None = None
     """Not written where the file crosses no change of validators, or no checkpoint covers it."""
+    programs: Annotated[tuple[ProgramText, ...], Meta(min_length=1, max_length=MAX_PROGRAMS)] | None = None
+    """Canonical bundles, ascending by hash, of the verdict's programs that the genesis lacks; not written without."""
 
 
 def embedded_genesis(dossier: Dossier) -> bytes:
