@@ -28,9 +28,7 @@ def find_program(
             return build_bundle(decode(program.source.encode())["files"])
     if carried is not None and contract_hash in carried:
         return carried[contract_hash]
-    raise AuditFailure(
-        NUMBER, "unknown_program", f"neither genesis nor file has program {contract_hash}"
-    )
+    raise AuditFailure(NUMBER, "unknown_program", f"neither genesis nor file has program {contract_hash}")
 
 
 def carried_programs(data: bytes) -> dict[str, ProgramBundle]:
