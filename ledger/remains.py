@@ -1,23 +1,29 @@
 """What a store keeps of blocks that are not in it whole: of pruned ones, and of those below a snapshot.
 
-Knows three tables: the base (the block that a snapshot was of, with the log's partial tiles after it), stubs (header
-and leaf hashes without the body), and entries kept because a current state value stands in them. Must not know what
-a header or entry means. Must always hold: what is missing on purpose is answered with `pruned`, never as if it had
-not been.
+Knows four tables: the base (the block that a snapshot was of, with the log's partial tiles after it), stubs (header
+and leaf hashes; the body of a pruned block is gone, of some it stays), entries kept because a state value stands in
+them, and the values as of the last stub that state has newer ones of (`earlier_state`). Must not know what a header or
+entry means. Must always hold: what is missing on purpose is answered with `pruned`, never as if it had not been.
 """
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
 
-from ledger.database import PointRead
+from ledger.database import Bulk, PointRead, translated
 from ledger.errors import DecodeError, StoreError
 from ledger.logtiles import TILE_HEIGHT, Tail
 from ledger.merkle import HASH_BYTES, leaf_hash
 from ledger.parts import join_parts, split_parts
-from ledger.storetables import base, kept_entries, seal, stubs, unseal
+from ledger.state import Versioned
+from ledger.storerows import open_state
+from ledger.storetables import base, earlier_state, kept_entries, seal, state, stubs, unseal
 
 SIZE_BYTES: Final = 8
+PIECE: Final = 1_000
+"""Rows fetched at once."""
 
 
 class Remains:
@@ -25,9 +31,12 @@ class Remains:
 
     def __init__(self, engine: Engine, connection: Connection) -> None:
         """Raises StoreError `damaged`."""
+        self._engine = engine
         row = connection.execute(select(base)).first()
         self.base_height: int = 0 if row is None else row.height
         """The height of the snapshot that the store began with, 0 for one that began at genesis."""
+        self.has_entries = connection.execute(select(kept_entries.c.leaf).limit(1)).first() is not None
+        """Whether log entries are kept apart from blocks; pruning sets it."""
         self._base = Tail() if row is None else decode_tail(unseal(f"base/{row.height}", row.tail))
         one = select(stubs.c.header, stubs.c.leaves).where(stubs.c.height == bindparam("at"))
         self._read_stub = PointRead(engine, one, ("at",))
@@ -50,7 +59,7 @@ class Remains:
         return unseal(f"stub/{height}", bytes(rows[0][0])) if rows else None
 
     def leaves(self, height: int) -> bytes | None:
-        """The leaf hashes of a pruned block."""
+        """The leaf hashes of a pruned block; none of one below a snapshot."""
         rows = self._read_stub(height)
         return unseal(f"leaves/{height}", bytes(rows[0][1])) if rows else None
 
@@ -63,6 +72,12 @@ class Remains:
         if leaf_hash(found) != leaf:
             raise StoreError("damaged", f"the kept log entry with leaf hash {leaf.hex()} does not match it")
         return found
+
+    def earlier_rows(self) -> Iterator[tuple[str, Versioned]]:
+        """State as of the last stub, where state has newer values. Raises StoreError `damaged`."""
+        with translated(), self._engine.connect() as connection:
+            for row in connection.execution_options(yield_per=PIECE).execute(select(earlier_state)):
+                yield open_state(row)
 
     def base_leaves(self) -> list[bytes]:
         """The leaf hashes of the last, partial tile at the base."""
@@ -80,6 +95,16 @@ class Remains:
         """The error for something that is missing on purpose."""
         begin = f"; this node began with the snapshot of height {self.base_height}" if self.base_height else ""
         return StoreError("pruned", f"{what} is not kept here{begin}: ask a node or an auditor that keeps whole blocks")
+
+
+def keep_earlier(engine: Engine) -> Bulk:
+    """The statement with which an append keeps a key's value that stands in a kept entry before it is replaced, so
+    that state as of the last stub can be made again. For rows of (key,)."""
+    dialect: Any = sqlite if engine.dialect.name == "sqlite" else postgresql
+    standing = state.join(kept_entries, kept_entries.c.leaf == state.c.entry)
+    rows = select(state).select_from(standing).where(state.c.key == bindparam("of"))
+    insert = dialect.insert(earlier_state).from_select(list(state.c.keys()), rows).on_conflict_do_nothing()
+    return Bulk(engine, insert, ("of",))
 
 
 def encode_tail(tail: Tail) -> bytes:

@@ -12,6 +12,7 @@ writer does both. `transactions` is a narrow index: an answer from it is confirm
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from sqlalchemy import Connection, Select, bindparam, func, select
 
@@ -22,7 +23,7 @@ from ledger.logtiles import TILE_WIDTH, Tail, read_tail
 from ledger.mapstore import MapStore
 from ledger.merkle import HASH_BYTES
 from ledger.parts import first_part
-from ledger.remains import Remains
+from ledger.remains import Remains, keep_earlier
 from ledger.schema import check_schema
 from ledger.state import Versioned
 from ledger.storerows import body_values, open_spine, open_state, record_spine, spine_values, state_values
@@ -40,7 +41,7 @@ from ledger.storetables import (
     unseal,
     upsert_state,
 )
-from ledger.writer import Writer
+from ledger.writer import PreparedWrite, Writer
 
 MAX_RANGE = 1_000
 """Rows of one range read; a caller that wants more asks again from where it stopped."""
@@ -79,6 +80,7 @@ class Store:
         }
         self._read_place = PointRead(self._engine, _place_of_entry(), ("at",))
         self._read_state = PointRead(self._engine, select(state).where(state.c.key == bindparam("of")), ("of",))
+        self._keep_earlier = keep_earlier(self._engine)
         self.map = MapStore(self._engine)
         self.log = LogStore(self._engine)
         self._tail: Tail | None = None
@@ -122,7 +124,7 @@ class Store:
         """
         self.prepare(*records, state_map=state_map).commit()
 
-    def prepare(self, *records: FinalBlockRecord, state_map: MapRecord | None = None) -> "PreparedAppend":
+    def prepare(self, *records: FinalBlockRecord, state_map: MapRecord | None = None) -> PreparedWrite:
         """The first half of `append`: everything but the commit, which is the part that waits for the disk.
 
         Its result is committed (in any thread) before anything else is appended, or dropped. Raises as `append`.
@@ -138,7 +140,7 @@ class Store:
             connection = self._writer.connect()
             try:
                 if self._writer.is_new and self._is_stored(connection, records):
-                    return PreparedAppend(self, self._writer, connection, records[-1].height, None)
+                    return PreparedWrite(self._writer, connection, partial(self._set_last, records[-1].height, None))
                 for record in records:
                     tail = self._append_one(connection, record, tail)
                 if state_map is not None:
@@ -146,7 +148,7 @@ class Store:
             except BaseException:
                 self._writer.release(connection)
                 raise
-        return PreparedAppend(self, self._writer, connection, records[-1].height, tail)
+        return PreparedWrite(self._writer, connection, partial(self._set_last, records[-1].height, tail))
 
     def _is_stored(self, connection: Connection, records: Sequence[FinalBlockRecord]) -> bool:
         """After a lost connection: whether the commit that it interrupted was done, so that it is not done twice.
@@ -166,6 +168,8 @@ class Store:
         connection.execute(spine.insert(), spine_values(record_spine(record)))
         connection.execute(bodies.insert(), body_values(record))
         self._index_transactions(connection, [(tx, height, at) for at, tx in enumerate(record.transactions)])
+        if self.remains.has_entries:
+            self._keep_earlier(connection, [(key,) for key in record.changes])
         self._fold_state(connection, [state_values(key, item) for key, item in record.changes.items()])
         longer, tiles = tail.extend(record.leaves)
         self.log.write(connection, tiles, record.first_leaf, record.leaves)
@@ -178,17 +182,26 @@ class Store:
         """
         if self._height:
             raise StoreError("not_empty", f"the store is at height {self._height}")
+        self.change(work).commit()
+
+    def change(self, work: Callable[[Connection], None]) -> PreparedWrite:
+        """Statements that add no block, as the first half of a transaction; see `prepare`. Raises as `work`."""
         assert self._writer is not None, "a store opened to read is not written"
         with translated():
             connection = self._writer.connect()
             try:
+                stored = connection.execute(select(func.max(spine.c.height))).scalar() if self._writer.is_new else None
+                if stored is not None and stored != self._height:
+                    self._writer.doubt()
+                    raise StoreError("no_connection", "an append that was interrupted comes first")
                 work(connection)
-                connection.commit()
-            finally:
+            except BaseException:
                 self._writer.release(connection)
+                raise
+        return PreparedWrite(self._writer, connection)
 
-    def set_last(self, height: int, tail: Tail | None) -> None:
-        """Called by a committed PreparedAppend; without a tail it is read again."""
+    def _set_last(self, height: int, tail: Tail | None) -> None:
+        """After a commit; without a tail it is read again."""
         self._height, self._tail = height, tail
 
     def spine(self, height: int) -> SpineRow:
@@ -220,8 +233,13 @@ class Store:
 
     def header(self, height: int) -> bytes:
         """The header's bytes, also of a block of which only the header is left."""
-        left = self.remains.header(height)
-        return first_part(self._body(height, "block")) if left is None else left
+        try:
+            return first_part(self._body(height, "block"))
+        except StoreError as error:
+            left = self.remains.header(height) if error.code == "pruned" else None
+            if left is None:
+                raise
+            return left
 
     def receipts(self, height: int) -> bytes:
         """The receipts, as the writer gave them."""
@@ -233,8 +251,9 @@ class Store:
 
     def leaf_hashes(self, height: int) -> tuple[bytes, ...]:
         """The leaf hashes of those entries."""
-        left = self.remains.leaves(height)
-        data = self._body(height, "leaves") if left is None else left
+        data = self.remains.leaves(height)
+        if data is None:
+            data = self._body(height, "leaves")
         return tuple(data[at : at + 32] for at in range(0, len(data), 32))
 
     def changes(self, height: int) -> dict[str, Versioned]:
@@ -299,7 +318,7 @@ class Store:
         if 0 <= index < self.remains.base_size:
             raise self.remains.pruned(f"log entry {index}")
         height, first_leaf = self._place_of(index)
-        if self.remains.header(height) is None:
+        if self.is_whole(height):
             return self.entries(height)[index - first_leaf]
         at = index % TILE_WIDTH * HASH_BYTES
         return self.remains.entry(self.tile(0, index // TILE_WIDTH)[at : at + HASH_BYTES])
@@ -344,7 +363,11 @@ class Store:
 
     def is_whole(self, height: int) -> bool:
         """Whether a stored block is here with its body."""
-        return self.remains.header(height) is None
+        return bool(self._read_body["leaves"](height))
+
+    def connect(self) -> Connection:
+        """A connection of its own, to read (ledger.pruning). Close it soon."""
+        return self._engine.connect()
 
     def whole_above(self) -> int:
         """The height above which every block is here whole; 0 for a store that was never pruned nor began with a
@@ -368,29 +391,6 @@ class Store:
         if 0 < height < self.remains.base_height or self.remains.header(height) is not None:
             return self.remains.pruned(f"block {height}")
         return StoreError("unknown_height", f"no block at height {height}; the last one is {self._height}")
-
-
-class PreparedAppend:
-    """Blocks written and not yet durable. Exactly one of them exists at a time."""
-
-    __slots__ = ("_connection", "_height", "_store", "_tail", "_writer")
-
-    def __init__(self, store: Store, writer: Writer, connection: Connection, height: int, tail: Tail | None) -> None:
-        self._store = store
-        self._writer = writer
-        self._connection = connection
-        self._height = height
-        self._tail = tail
-
-    def commit(self) -> None:
-        """Make them durable. Raises StoreError `no_space` or `database`: nothing was written; `no_connection`: that is
-        not known, and the same append finds it out."""
-        with translated():
-            try:
-                self._connection.commit()
-            finally:
-                self._writer.release(self._connection)
-        self._store.set_last(self._height, self._tail)
 
 
 def _place_of_entry() -> Select[tuple[int, int, int]]:

@@ -16,7 +16,7 @@ from ledger.errors import DecodeError, StoreError
 from ledger.parts import join_parts, split_parts
 from ledger.state import Versioned
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 CHECK_BYTES = 8
 """A truncated SHA-256 tells damage apart from data; it is no defence against an owner who rewrites his own disk."""
 
@@ -53,6 +53,15 @@ bodies = Table(
 )
 state = Table(
     "state",
+    metadata,
+    Column("key", String(180), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=True),
+    Column("seal", LargeBinary, nullable=False),
+)
+earlier_state = Table(
+    "earlier_state",
     metadata,
     Column("key", String(180), primary_key=True),
     Column("version", BigInteger, nullable=False),
@@ -187,14 +196,14 @@ class SpineRow:
         return cls(**plain, transactions=_hashes(values["tx_ids"]), peaks=_hashes(values["peaks"]))
 
 
-def upsert_state(dialect: str) -> Any:
+def upsert_state(dialect: str, table: Table = state) -> Any:
     """Insert a state row or replace the one with its key, in the dialect's words."""
     names = ("version", "entry", "value", "seal")
     if dialect == "sqlite":
-        lite = sqlite.insert(state)
+        lite = sqlite.insert(table)
         return lite.on_conflict_do_update(index_elements=["key"], set_={name: lite.excluded[name] for name in names})
     if dialect == "postgresql":
-        post = postgresql.insert(state)
+        post = postgresql.insert(table)
         return post.on_conflict_do_update(index_elements=["key"], set_={name: post.excluded[name] for name in names})
     raise StoreError("database", f"{dialect} is not supported; use SQLite or PostgreSQL")
 

@@ -17,7 +17,7 @@ from ledger.merkle import HASH_BYTES, leaf_hash
 from ledger.schema import check_schema
 from ledger.state import Entry, Versioned
 from ledger.storerows import open_spine, open_state
-from ledger.storetables import SpineRow, bodies, decode_changes, kept_entries, open_parts, spine, state, unseal
+from ledger.storetables import SpineRow, bodies, decode_changes, kept_entries, open_parts, spine, state, stubs, unseal
 
 RANGE: Final = 50
 """Bodies read at a time: at full load some tens of megabytes."""
@@ -71,7 +71,8 @@ class StoreView:
 
     def _bodies(self) -> Iterator[tuple[dict[str, bytes], dict[bytes, bytes]]]:
         columns = (bodies.c.height, bodies.c.entries, bodies.c.leaves, bodies.c.changes)
-        after = 0
+        with translated():  # up to the last stub entries are kept apart, also those of blocks that stayed whole
+            after = self._connection.execute(select(func.max(stubs.c.height))).scalar() or 0
         while True:
             query = select(*columns).where(bodies.c.height > after).order_by(bodies.c.height).limit(RANGE)
             with translated():

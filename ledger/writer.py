@@ -6,6 +6,7 @@ PostgreSQL the session that holds it is the one that writes, so a lock that was 
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -32,6 +33,7 @@ class Writer:
         self._is_server = engine.dialect.name == "postgresql"
         self._file: int | None = None
         self._connection: Connection | None = None
+        self._is_doubtful = False
         self.is_new = False
         """Whether the connection is another one than the last time: what is stored must be looked at again."""
         if self._is_server:
@@ -44,7 +46,8 @@ class Writer:
         if not self._is_server:
             with translated():
                 return self._engine.connect()
-        self.is_new = self._connection is None
+        self.is_new = self._connection is None or self._is_doubtful
+        self._is_doubtful = False
         if self._connection is None:
             try:
                 self._connection = self._locked_session()
@@ -53,6 +56,10 @@ class Writer:
                     raise
                 raise StoreError("no_connection", "the lock of the lost connection is not free yet") from None
         return self._connection
+
+    def doubt(self) -> None:
+        """Whoever connects next looks at what is stored, as after a lost connection: this one did not settle it."""
+        self._is_doubtful = True
 
     def release(self, connection: Connection) -> None:
         """Roll back what was not committed. A connection that does not answer is given up, and its lock with it."""
@@ -102,6 +109,32 @@ class Writer:
             connection.close()
             raise StoreError("locked", "another process writes to this database; each node has its own")
         return connection
+
+
+class PreparedWrite:
+    """Statements that were made and are not durable yet. Exactly one of them exists at a time."""
+
+    __slots__ = ("_connection", "_settle", "_writer")
+
+    def __init__(self, writer: Writer, connection: Connection, settle: Callable[[], None] = lambda: None) -> None:
+        """`settle` is called after the commit."""
+        self._writer = writer
+        self._connection = connection
+        self._settle = settle
+
+    def commit(self) -> None:
+        """Make them durable. Raises StoreError `no_space` or `database`: nothing was written; `no_connection`: that is
+        not known, and the same append finds it out."""
+        with translated():
+            try:
+                self._connection.commit()
+            finally:
+                self._writer.release(self._connection)
+        self._settle()
+
+    def drop(self) -> None:
+        """Let go of them: nothing was written."""
+        self._writer.release(self._connection)
 
 
 def _lock_file(path: str) -> int:

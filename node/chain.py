@@ -1,8 +1,9 @@
 """The chain as this node has it: final state, executed blocks above it, and the one way into the store.
 
 Knows blocks, state and the store; must not know views, votes or peers beyond the certificate's bytes. Must always
-hold: `commit` is the only writer, heights are appended one after the other, readers see final state alone, and a
-start rebuilds state from disk and compares every root with the last header before anything is served.
+hold: `commit` and `prune` are the only writers, one at a time, heights are appended one after the other, readers see
+final state alone, and a start rebuilds state from disk and compares every root with the last header before anything is
+served.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from ledger.blocks import Header, decode_block, header_hash
 from ledger.encoding import decode_as, encode_trusted
 from ledger.errors import DecodeError, LedgerError, StoreError
 from ledger.merkle import Frontier, leaf_hash
+from ledger.pruning import KeepWhole, Slice, prepare_slice
 from ledger.state import Versioned, map_key, map_value
 from ledger.statemap import StateMap
 from ledger.store import Store
@@ -63,7 +65,8 @@ class Chain:
         self._overlays: dict[bytes, Overlay] = {}
         self._feed = Feed(self._load_block)
         self._outcomes = Outcomes()
-        self._committing = False
+        self._turn = asyncio.Lock()
+        """Whoever writes to the store: one commit or one slice of pruning at a time."""
         self.commits = 0
         """Database transactions since the start: one fsync each, besides checkpoints."""
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
@@ -154,20 +157,23 @@ class Chain:
             _record(overlay.executed, view, certificate if at == last else None)
             for at, (overlay, (view, _)) in enumerate(zip(overlays, blocks, strict=True))
         ]
-        assert not self._committing, "one commit at a time"
-        self._committing = True
-        try:
+        async with self._turn:
             await self._write(overlays, records)
-        finally:
-            self._committing = False
+
+    async def prune(self, after: int, until: int, keep: KeepWhole) -> Slice:
+        """One slice of the heights above `after` up to `until`, between two commits. Raises StoreError."""
+        async with self._turn:
+            prepared, done = prepare_slice(self.store, after, until, keep)
+            await asyncio.get_running_loop().run_in_executor(self._writer, prepared.commit)
+        return done
 
     async def _write(self, overlays: list[Overlay], records: list[FinalBlockRecord]) -> None:
         # The statements run here and only the commit in a thread: a thread that fetches the interpreter's lock for
         # every row waits for the event loop as many times.
         last = overlays[-1].executed.after
         state_map, nodes = None, None
-        due = self._pages.due(sum(len(record.changes) for record in records))
-        if due and self._state.whole() is None:  # else a start makes the map from the keys
+        is_large = self._state.whole() is None  # else a start makes the map from the keys
+        if self._pages.due(sum(len(record.changes) for record in records), last.height, is_large=is_large):
             state_map, nodes = self._pages.record(last.state_map, last.height)
         self._state.pin(key for record in records for key in record.changes)
         try:
@@ -181,7 +187,7 @@ class Chain:
         self._prune()
         if state_map is not None and nodes is not None:
             self._pages.remember(state_map, nodes)
-            if state_map.top is not None:
+            if state_map.top is not None and is_large:
                 self._trim()
 
     def header_at(self, height: int) -> Header:

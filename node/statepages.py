@@ -32,7 +32,10 @@ class _Enough(Exception):
 class StatePages:
     """Reads and writes pages. Used from one event loop."""
 
-    def __init__(self, store: Store, write_keys: int = WRITE_KEYS, retained: int = RETAINED_HEIGHTS) -> None:
+    def __init__(
+        self, store: Store, write_keys: int = WRITE_KEYS, retained: int = RETAINED_HEIGHTS, every: int = 0
+    ) -> None:
+        """`every`: so many heights after the last time the map is written in any case, for who prunes; 0: not."""
         self._store = store
         self._write_keys = write_keys
         self._retained = retained
@@ -40,6 +43,9 @@ class StatePages:
         self._old: dict[bytes, _Remembered] = {}
         self._changed = 0
         self._limit = COMMIT_PAGES
+        self.every = every
+        found = store.map.root(store.height)
+        self._written_at = found[0] if found else 0
 
     def load(self, path: bytes, digest: bytes) -> Node:
         """The inner node of a page. Raises StoreError `damaged` if no kept version of it has this hash."""
@@ -63,10 +69,13 @@ class StatePages:
         found = self._find(path)
         return found is not None and found[0] == digest
 
-    def due(self, changed: int) -> bool:
-        """Whether pages should be written with a block that changed so many keys."""
+    def due(self, changed: int, height: int = 0, *, is_large: bool = True) -> bool:
+        """Whether pages should be written with the block of a height that changed so many keys; of a map that is not
+        large only for who prunes."""
         self._changed += changed
-        return self._changed >= self._write_keys
+        if self.every and height - self._written_at >= self.every:
+            return True
+        return is_large and self._changed >= self._write_keys
 
     def record(self, state_map: StateMap, height: int) -> tuple[MapRecord, list[tuple[bytes, Node]]]:
         """What to write of this map, and what to `remember` once it is durable."""
@@ -93,6 +102,7 @@ class StatePages:
             self._keep(path, (node[0], node))
         if record.top is not None:
             self._changed = 0
+            self._written_at = record.height
             self._limit = COMMIT_PAGES
 
     def trim(self, state_map: StateMap) -> StateMap:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ledger.store import PreparedAppend
+from ledger.writer import PreparedWrite
 from node.ordering.journalfile import JournalFile
 from node.ordering.workshop import Workshop
 from tests.support.cluster import Cluster, build_network
@@ -49,11 +49,10 @@ def test_stopped_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place:
             node = cluster.nodes[VICTIM]
             stopper, seen = Stopper(), [node.chain.height]
             node.chain.on_commit.append(lambda block: seen.append(block.height))
-            owner: Any = {"build": Workshop, "judge": Workshop, "append": JournalFile, "commit": PreparedAppend}[place]
+            owner: Any = {"build": Workshop, "judge": Workshop, "append": JournalFile, "commit": PreparedWrite}[place]
             mine = {"build": node._workshop, "judge": node._workshop, "append": node.driver.journal}
-            is_victim = (
-                (lambda one: one._store is node._store) if place == "commit" else (lambda one: one is mine[place])
-            )
+            writer = node._store._writer
+            is_victim = (lambda one: one._writer is writer) if place == "commit" else (lambda one: one is mine[place])
             monkeypatch.setattr(owner, place, wrapped(getattr(owner, place), stopper, is_victim))
             traffic = asyncio.ensure_future(busy(cluster))
             await asyncio.wait_for(stopper.reached.wait(), 20)
