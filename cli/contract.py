@@ -24,8 +24,8 @@ def contract() -> None:
     """Claim contracts: a product's program, tables and worked examples.
 
     \b
-    Example: claimnode contract check network-config/demo/products/group
-             claimnode contract explain network-config/demo/products/group --lang zh
+    Example: claimnode contract check network-config/demo/products/demo-group
+             claimnode contract explain network-config/demo/products/demo-group --lang zh
     """
 
 
@@ -42,7 +42,7 @@ def check(ctx: click.Context, folder: Path, as_json: bool) -> None:
     Every fault is named with its file and cell. Exit code 0: fit to be proposed, 1: not, 2: no product folder.
 
     \b
-    Example: claimnode contract check network-config/demo/products/group
+    Example: claimnode contract check network-config/demo/products/demo-group
     """
     from contracts.products.checking import check_release
     from contracts.products.faults import ProductRefused
@@ -74,7 +74,7 @@ def explain(source: Path, lang: str, as_json: bool) -> None:
     """Say in words what a product pays: SOURCE is its folder, or a JSON file of its tables.
 
     \b
-    Example: claimnode contract explain network-config/demo/products/group --lang zh
+    Example: claimnode contract explain network-config/demo/products/demo-group --lang zh
     """
     from contracts.products.explaining import explain_tables
 

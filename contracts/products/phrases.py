@@ -9,7 +9,7 @@ from typing import Final
 LANGUAGES: Final = ("en", "zh")
 
 _ENGLISH: Final = {
-    "pre_existing.exclude": "Not paid: an illness from before the cover, or of a kind diagnosed before it and not declared.",
+    "pre_existing.exclude": "Not paid: illness that began before the cover, or was diagnosed then and not declared.",
     "pre_existing.cover": "An illness that began before the cover is paid like any other.",
     "excluded": "Never paid, accidents included: principal diagnoses that begin with {codes}.",
     "review": "A person looks at every claim over {amount}.",
