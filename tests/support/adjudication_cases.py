@@ -1,6 +1,7 @@
 """Random cases that meet: few dates, few codes, few amounts, so that rules collide.
 
-`build_random_case(random)` draws a valid raw case, optional fields often absent or null.
+`build_random_case(random)` draws a valid raw case, optional fields often absent or null. `build_paying_case(random)`
+draws one in which most checks pass, so that what is paid, capped and carried over a year's end is seen more often.
 """
 
 from datetime import date, timedelta
@@ -26,7 +27,16 @@ ABSENT = object()
 
 def build_random_case(random: Random) -> dict[str, Any]:
     """A valid case."""
-    draw = _Draw(random)
+    return _build(_Draw(random))
+
+
+def build_paying_case(random: Random) -> dict[str, Any]:
+    """A valid case of a person who is covered: years without gaps, no exclusions, larger bills and limits."""
+    return _build(_PayingDraw(random))
+
+
+def _build(draw: "_Draw") -> dict[str, Any]:
+    random = draw.random
     invoices = [draw.invoice() for _ in range(random.choice([0, 1, 2, 3, 5]))]
     invoices += [draw.twisted(invoice) for invoice in invoices if random.random() < 0.25]
     random.shuffle(invoices)
@@ -270,3 +280,38 @@ class _Draw:
             "ratio_bp": self.pick([10_000, 9_000, 6_667, 5_000, 1]),
         }
         return {name: value for name, value in row.items() if value is not ABSENT}
+
+
+class _PayingDraw(_Draw):
+    """Most checks of 3.4 pass."""
+
+    def fen(self) -> int:
+        return self.pick([99, 3333, 10_000, 12_345, 50_000, 100_001, 250_000, self.random.randint(0, 300_000)])
+
+    def prefixes(self, share: float) -> list[str]:
+        return super().prefixes(share if share > 0.3 else share / 5)
+
+    def claim(self) -> dict[str, Any]:
+        claim = super().claim()
+        claim["diagnoses"] = [self.pick([code for code in ICD if code])]
+        if self.chance(0.8):
+            claim.pop("first_onset", None)
+        return claim
+
+    def policy(self, number: int) -> dict[str, Any]:
+        return super().policy(number) | {"first_effective": self.pick(["2022-12-31", "2023-01-01", "2023-11-20"])}
+
+    def history(self) -> dict[str, Any]:
+        return super().history() | {"declared": self.chance(0.8)}
+
+    def periods(self, plans: list[str]) -> list[dict[str, Any]]:
+        """One, two or three years that meet at the origin's year end; the last may end within a stay."""
+        ends = [date(2023, 12, 31), date(2024, 1, 6), date(2024, 12, 30)][: self.pick([1, 2, 2, 3])]
+        starts = [date(2023, 1, 1), *(end + timedelta(days=1) for end in ends)]
+        return [
+            {"id": f"Y{number}", "start": start.isoformat(), "end": end.isoformat(), "plan": self.pick(plans)}
+            for number, (start, end) in enumerate(zip(starts, ends, strict=False))
+        ]
+
+    def benefit(self, kind: str, deductible: str) -> dict[str, Any]:
+        return super().benefit(kind, deductible) | {"waiting_days": self.pick([0, 0, 30])}
