@@ -99,6 +99,17 @@ class ClockConfig(_Part):
     offset_ms: Annotated[int, Field(ge=-(2**45), le=2**45)] = 0
 
 
+class SnapshotsConfig(_Part):
+    """Snapshots of final state that this node makes by itself, for those who begin. None by default: each takes as much
+    disk as state and a core's time for as long as it is written, and a few nodes of a network suffice."""
+
+    every: Annotated[int, Field(ge=0, le=100_000_000)] = 0
+    """Blocks between them: heights are its multiples, so nodes with the same number make the same snapshots and a
+    node that begins can take parts from several. 0: none. 100,000 blocks are some hours at full load."""
+    keep: Annotated[int, Field(ge=1, le=100)] = 2
+    """How many stay: two, so that who is fetching one can go on while the next is made."""
+
+
 class NodeConfig(_Part):
     """The whole file. Only `participant` has no default."""
 
@@ -111,6 +122,7 @@ class NodeConfig(_Part):
     log: LogConfig = LogConfig()
     clock: ClockConfig = ClockConfig()
     witness: WitnessConfig = WitnessConfig()
+    snapshots: SnapshotsConfig = SnapshotsConfig()
     agents: dict[str, bool] = Field(default_factory=dict)
     """role = false switches that role's automatic work off."""
 

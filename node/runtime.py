@@ -39,6 +39,7 @@ from node.ordering.workshop import Workshop
 from node.outcomes import FinalBlock, TransactionOutcome
 from node.peers.frames import Lane
 from node.signatures import SignatureMemory
+from node.snapshots.schedule import Schedule
 from node.snapshots.shelf import SNAPSHOTS, Shelf
 from node.storeurl import store_url
 from node.witnessing.chainlog import ChainLog
@@ -94,6 +95,7 @@ class Node:
         post = WitnessPost(config.peers.proxy)
         self.witnesses = Collector(self.published, config.witness, folder / "data", clock, post, log)
         self.shelf = Shelf(folder / "data" / SNAPSHOTS)
+        self.snapshots = Schedule(folder, config.snapshots, self.shelf, log, height=self.chain.height)
         self.chain.on_commit.append(self._forget_final)
         links.protect(self._needed)
         links.on_message(Lane.CONSENSUS, self._hear)
@@ -123,7 +125,7 @@ class Node:
         is_joining = self.chain.is_at_base
         if not is_joining:
             await self.driver.start()
-        parts = (self.neighbours, self._intake, self.accuser, self.witnesses)
+        parts = (self.neighbours, self._intake, self.accuser, self.witnesses, self.snapshots)
         ordering = self._join() if is_joining else self.driver.run()
         for work in (ordering, *(part.run() for part in parts), self._repeat()):
             self._tasks.append(asyncio.get_running_loop().create_task(work))
@@ -210,6 +212,7 @@ class Node:
             self._gossip.forget(receipt.tx_id)
         self.mempool.drop_expired(block.header.time_ms)
         self.witnesses.block_added()
+        self.snapshots.block_added(block.height)
 
     async def _repeat(self) -> None:
         while True:
@@ -250,6 +253,7 @@ class Node:
             "standings": self._standings(),
             "evidence_kept": len(self.driver.reports.evidence),
             "witness": self.witnesses.status(),
+            "snapshots": self.snapshots.status(),
         }
 
     def figures(self) -> dict[str, Any]:

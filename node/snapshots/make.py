@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -38,11 +38,13 @@ def chunk_name(number: int) -> str:
     return f"{number:06d}.chunk"
 
 
-def make_snapshot(url: str, genesis: bytes, out: Path) -> Manifest:
-    """Write the folder `out` with the state of the store's last block.
+def make_snapshot(
+    url: str, genesis: bytes, out: Path, *, height: int | None = None, on_pinned: Callable[[], None] | None = None
+) -> Manifest:
+    """Write the folder `out` with the state of the store's last block, which must be `height` if one is given.
 
-    Raises SnapshotRefused `exists`, `boundary` (the last block closed an epoch: try again after the next one),
-    StoreError, OSError.
+    `on_pinned` is called once that moment is held. Raises SnapshotRefused `exists`, `boundary` (the last block closed
+    an epoch: try again after the next one), `missed` (another block is the last one), StoreError, OSError.
     """
     if out.exists():
         raise SnapshotRefused("exists", f"{out} is there already; a snapshot is never written over another")
@@ -52,6 +54,10 @@ def make_snapshot(url: str, genesis: bytes, out: Path) -> Manifest:
     partial.mkdir(parents=True, mode=0o700)
     view = StoreView(url, start.chain)
     try:
+        if height not in (None, view.last.height):
+            raise SnapshotRefused("missed", f"block {view.last.height} is the last one, not {height}")
+        if on_pinned is not None:
+            on_pinned()
         store = Store(url, start.chain, read_only=True)
         try:
             manifest = _write(view, store, start, partial)
