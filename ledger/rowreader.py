@@ -61,7 +61,7 @@ class StoreRows:
         self._engine = open_engine(url)
         with translated():
             self._connection: Connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        self._is_sqlite = self._engine.dialect.name == "sqlite"
+        self._is_sqlite = self._streams = self._engine.dialect.name == "sqlite"
 
     def close(self) -> None:
         """Release the connection."""
@@ -76,6 +76,7 @@ class StoreRows:
             self._connection = self._engine.connect().execution_options(isolation_level=level)
             if self._is_sqlite:
                 self._connection.exec_driver_sql("BEGIN")
+            self._streams = True
             self.last()
 
     def check_pages(self, most: int) -> list[str]:
@@ -193,8 +194,9 @@ class StoreRows:
         return row[0] if row and isinstance(row[0], int) else 0
 
     def _all(self, query: Select[Any]) -> Iterator[Any]:
+        """Piece by piece; a server does that in a transaction only (`begin`), before it all at once."""
         with translated():
-            yield from self._connection.execution_options(yield_per=PIECE).execute(query)
+            yield from self._connection.execute(query.execution_options(yield_per=PIECE) if self._streams else query)
 
     def _among(self, query: Select[Any], column: Any, wanted: Iterable[bytes]) -> Iterator[Any]:
         values = iter(wanted)

@@ -30,7 +30,7 @@ class FinalWorld(World):
 
     @property
     def place(self) -> str:
-        return f"sqlite:///{self.folder / 'ledger.db'}"
+        return self.url or f"sqlite:///{self.folder / 'ledger.db'}"
 
 
 def certificate(network: TestNetwork, chain: Chain, view: int, digest: bytes) -> bytes:
