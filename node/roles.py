@@ -77,6 +77,14 @@ class NodeRoles:
         """Hospital: the codes with which a commission rejected a record; empty if none came."""
         return self.house.hospital.rejection(record_id) if self.house.hospital else []
 
+    def contract_report(self, proposal_id: str) -> dict[str, Any] | None:
+        """Everybody: what this node's own check made of a proposed claim contract; None while it is not done."""
+        return self.house.examiner.report(proposal_id)
+
+    def keep_vote_reason(self, proposal_id: str, reason: str) -> None:
+        """Everybody: why this participant votes although its own check does not speak for it."""
+        self.house.examiner.keep_reason(proposal_id, reason)
+
     def prove_header(self, height: int) -> dict[str, Any]:
         """A header's way to finality: the last final header with its certificate, and the leaf path to it."""
         source = ChainSource(self._node.chain)

@@ -16,6 +16,7 @@ from node.agents.adjudicator import AdjudicatorAgent
 from node.agents.agent import Agent
 from node.agents.commission import CommissionAgent
 from node.agents.disclosure import Discloser
+from node.agents.examiner import ExaminerAgent
 from node.agents.hospital import HospitalAgent
 from node.agents.insurer import InsurerAgent
 from node.agents.locks import LockDesk
@@ -48,7 +49,8 @@ class House:
         self.mailroom = Mailroom(ports, Submitter(ports))
         self.discloser = Discloser(ports, self.insurer, self.adjudicator)
         self.locks = LockDesk(ports, self.commission)
-        found = (self.hospital, self.commission, self.insurer, self.adjudicator)
+        self.examiner = ExaminerAgent(ports)
+        found = (self.hospital, self.commission, self.insurer, self.adjudicator, self.examiner)
         self.agents: tuple[Agent, ...] = tuple(agent for agent in found if agent is not None)
         self._news = asyncio.Event()
         ports.delivery.on_arrival(self._receive)
@@ -77,6 +79,7 @@ class House:
                     await asyncio.sleep(0)
                 await self._wait_for_news()
         finally:
+            await self.examiner.close()
             await self.ports.delivery.close()
 
     async def round(self) -> int:

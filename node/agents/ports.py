@@ -13,6 +13,7 @@ from contracts.cases.openings import Opening
 from contracts.execution import ChainState
 from ledger.crypto.keys import KeyPair
 from ledger.state import Versioned
+from node.machine.examining import Texts
 from node.outcomes import FinalBlock, TransactionOutcome
 from node.vault import Vault
 from node.vault.delivery import Delivery
@@ -52,6 +53,10 @@ class Machine(Protocol):
 
     async def explain(self, source: str, case: Case) -> tuple[Any, list[Any]]:
         """(output, trace) of a program bundle for a checked case. Raises MachineError."""
+        ...
+
+    async def examine(self, texts: Texts) -> dict[str, Any]:
+        """The report on a proposed claim contract, whatever it holds: {ok, code, detail, ...}."""
         ...
 
 

@@ -13,6 +13,7 @@ from contracts.machine.bundle import ProgramBundle, build_bundle
 from contracts.machine.errors import ProgramRefused
 from ledger.encoding import convert, decode
 from ledger.errors import DecodeError
+from node.machine.examining import Texts, examine
 from node.machine.runner import MachineRunner
 
 MAX_RUNNERS: Final = 4
@@ -32,6 +33,10 @@ class Programs:
         loop = asyncio.get_running_loop()
         evaluation = await loop.run_in_executor(self._threads, runner.explain, encode_case(case))
         return decode(evaluation.result.encode("utf-8")), list(decode((evaluation.trace or "[]").encode("utf-8")))
+
+    async def examine(self, texts: Texts) -> dict[str, Any]:
+        """The report on a proposed claim contract, made in a process of its own."""
+        return await examine(texts)
 
     def close(self) -> None:
         """End the workers."""

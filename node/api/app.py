@@ -21,6 +21,7 @@ from contracts.errors import ContractError
 from ledger.errors import LedgerError
 from node.api import (
     claims,
+    contracts,
     customers,
     effects,
     events,
@@ -105,6 +106,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     claims.add_routes(app, node, roles, directory)
     customers.add_routes(app, node, roles)
     evidence.add_routes(app, node, roles, directory)
+    contracts.add_routes(app, node, roles)
     ledger.add_routes(app, node, roles)
     effects.add_routes(app, node)
     proofs.add_routes(app, node, roles)

@@ -99,6 +99,14 @@ class RolesPort(Protocol):
         """Hospital: the codes with which a commission rejected a record; empty if none came."""
         ...
 
+    def contract_report(self, proposal_id: str) -> dict[str, Any] | None:
+        """Everybody: {ok, code, detail, ...} of a proposed claim contract; None while the check is not done."""
+        ...
+
+    def keep_vote_reason(self, proposal_id: str, reason: str) -> None:
+        """Everybody: why this participant votes although its own check does not speak for it."""
+        ...
+
     def prove_header(self, height: int) -> dict[str, Any]:
         """`anchor` (last final header, certificate), `leaf_index` and `path` of the header under its `log_root`.
 

@@ -6,6 +6,7 @@ any two rounds, so that nothing can depend on memory. Times are the blocks'.
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from contracts.case import Case, encode_case
 from contracts.cases.evidence import date_of
 from contracts.execution import ChainState
 from contracts.genesis import Genesis, Parameters
+from contracts.machine.bundle import ProgramBundle
 from contracts.machine.evaluation import LoadedProgram, load_program
 from contracts.states import ClaimState, read_claim, read_payout
 from ledger.crypto.keys import KeyPair, key_from_secret
@@ -29,6 +31,7 @@ from node.agents.bank import DemoBank
 from node.agents.house import House
 from node.agents.ports import Ports
 from node.agents.programs import read_bundle
+from node.machine.examining import Texts, build_report, check_with
 from node.machine.programs import standard_program
 from node.outcomes import FinalBlock, TransactionOutcome
 from node.peers.errors import PeerError
@@ -60,6 +63,13 @@ class LocalMachine:
             _programs[source] = load_program(read_bundle(source))
         found = _programs[source].explain(encode_case(case))
         return decode(found.result.encode()), decode((found.trace or "[]").encode())
+
+    async def examine(self, texts: Texts) -> dict[str, Any]:
+        def load(bundle: ProgramBundle) -> Callable[[str], str]:
+            program = load_program(bundle)
+            return lambda case_text: program.run(case_text).result
+
+        return build_report(texts, check_with(load))
 
 
 @dataclass(frozen=True)

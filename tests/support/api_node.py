@@ -155,6 +155,8 @@ class MemoryRoles:
         self.payees: list[tuple[str, bytes]] = []
         self.reviews: list[tuple[str, str]] = []
         self.mail: dict[str, list[dict[str, Any]]] = {}
+        self.reports: dict[str, dict[str, Any]] = {}
+        self.reasons: dict[str, str] = {}
 
     async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
         self.published.append((consent_id, documents))
@@ -175,6 +177,12 @@ class MemoryRoles:
 
     def mail_of(self, consent_id: str) -> list[dict[str, Any]]:
         return self.mail.get(consent_id, [])
+
+    def contract_report(self, proposal_id: str) -> dict[str, Any] | None:
+        return self.reports.get(proposal_id)
+
+    def keep_vote_reason(self, proposal_id: str, reason: str) -> None:
+        self.reasons[proposal_id] = reason
 
     def prove_header(self, height: int) -> dict[str, Any]:
         return {"anchor": None, "leaf_index": height, "path": []}
