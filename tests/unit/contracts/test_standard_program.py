@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from contracts.case import encode_case, read_case
-from contracts.machine.evaluation import Evaluation, load_program
-from node.machine.programs import standard_examples, standard_program
-from tests.support import adjudication_oracle
+from contracts.machine.evaluation import Evaluation
+from node.machine.programs import standard_examples
+from tests.support.adjudication_builders import PROGRAM, adjudicate, case, expense, invoice, only, stay
 
-PROGRAM = load_program(standard_program())
 EXAMPLES = [json.loads(text) for text in standard_examples()]
 REASON = re.compile(r"[A-Z][A-Z_]+")
 
@@ -20,55 +19,9 @@ def explain(case: dict[str, Any]) -> Evaluation:
     return PROGRAM.explain(encode_case(read_case(case)))
 
 
-def adjudicate(case: dict[str, Any]) -> list[dict[str, Any]]:
-    """The program's results, with and without a trace, after the oracle has agreed."""
-    text = encode_case(read_case(case))
-    result = json.loads(PROGRAM.run(text).result)
-    assert result == adjudication_oracle.adjudicate(case)
-    assert json.loads(PROGRAM.explain(text).result) == result
-    return list(result["results"])
-
-
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example["title"] for example in EXAMPLES])
 def test_example(example: dict[str, Any]) -> None:
     assert {"results": adjudicate(example["input"])} == example["expected"]
-
-
-def invoice(type_: str = "outpatient", **changes: Any) -> dict[str, Any]:
-    sound = {"type": type_, "number": "1", "issue_date": "2022-05-05", "total_fen": 10_000, "institution_level": "3"}
-    return sound | changes
-
-
-def expense(kind: str = "outpatient_expense", **changes: Any) -> dict[str, Any]:
-    return {"type": kind, "scope": "all", "ratios": [{"ratio_bp": 10_000}]} | changes
-
-
-def case(benefits: dict[str, Any], invoices: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
-    product = {"product_code": "X", "benefit_order": list(benefits), "plans": {"A": {"benefits": benefits}}}
-    policy = {
-        "policy_no": "P",
-        "insurer": "I",
-        "relation": "employee",
-        "first_effective": "2021-01-01",
-        "periods": [{"id": "22", "start": "2022-01-01", "end": "2022-12-31", "plan": "A"}],
-        "product": product | changes.pop("product", {}),
-    }
-    return {
-        "claim": {"claim_no": "C", "diagnoses": ["J20.9"]} | changes.pop("claim", {}),
-        "stay": changes.pop("stay", None),
-        "invoices": invoices,
-        "policies": [policy | changes],
-    }
-
-
-def stay(**changes: Any) -> dict[str, Any]:
-    return {"admission_date": "2022-05-01", "discharge_date": "2022-05-11", "institution_level": "3"} | changes
-
-
-def only(case_: dict[str, Any]) -> dict[str, Any]:
-    benefits: list[dict[str, Any]] = adjudicate(case_)[0]["benefits"]
-    assert len(benefits) == 1
-    return benefits[0]
 
 
 @pytest.mark.parametrize(
