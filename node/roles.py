@@ -85,6 +85,10 @@ class NodeRoles:
         """Everybody: why this participant votes although its own check does not speak for it."""
         self.house.examiner.keep_reason(proposal_id, reason)
 
+    def invoice_errors(self, after: int, limit: int) -> dict[str, Any]:
+        """Commission: faults of e-invoices by hospital and month, one page. Raises Unavailable."""
+        return self.house.invoice_errors(after, limit)
+
     def prove_header(self, height: int) -> dict[str, Any]:
         """A header's way to finality: the last final header with its certificate, and the leaf path to it."""
         source = ChainSource(self._node.chain)

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from contracts.calendar import date_after_epoch, is_date
 from contracts.cases.documents import Document
-from contracts.einvoice import validate
+from contracts.einvoice_regions import validate_in_region
 from contracts.identifiers import invoice_message
 
 CN_EINVOICE: Final = "cn-einvoice"
@@ -53,18 +53,25 @@ def profile_of(record_type: str, document: Document) -> str:
     return FOREIGN_INVOICE if document.get("profile") == FOREIGN_INVOICE else CN_EINVOICE
 
 
-def find_faults(record_type: str, document: Document, as_of: str, known: Sequence[Document]) -> list[str]:
-    """Codes of every rule that the record breaks, sorted; empty if it is accepted.
+def judge_record(
+    record_type: str, document: Document, as_of: str, known: Sequence[Document]
+) -> tuple[list[str], list[str]]:
+    """(codes that refuse the record, codes that the invoice's region still lets pass), each sorted.
 
     `known` holds, for a red invoice, the original that this commission endorsed.
     """
     profile = profile_of(record_type, document)
     if profile == CN_EINVOICE:
-        answer = validate({"invoice": document, "context": {"as_of": as_of, "known": list(known)}})
-        return [code for code in answer["violations"] if code != LEDGER_JUDGES]
+        answer = validate_in_region({"invoice": document, "context": {"as_of": as_of, "known": list(known)}})
+        return [code for code in answer["violations"] if code != LEDGER_JUDGES], answer["warnings"]
     if profile == FOREIGN_INVOICE:
-        return sorted(_foreign_faults(document, as_of))
-    return sorted(_record_faults(record_type, document, as_of))
+        return sorted(_foreign_faults(document, as_of)), []
+    return sorted(_record_faults(record_type, document, as_of)), []
+
+
+def find_faults(record_type: str, document: Document, as_of: str, known: Sequence[Document]) -> list[str]:
+    """Codes that refuse the record, sorted; empty if it is accepted."""
+    return judge_record(record_type, document, as_of, known)[0]
 
 
 def invoice_identity(invoice: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from contracts.bodies import EvidenceCompletion, RecordEndorse, RecordEndorsemen
 from contracts.cases.documents import Document, Record, invoice_count, loss_of
 from contracts.cases.documents import read_record as open_record
 from contracts.cases.errors import CaseError
-from contracts.cases.evidence import date_of, find_faults, invoice_identity, profile_of
+from contracts.cases.evidence import date_of, invoice_identity, judge_record, profile_of
 from contracts.cases.openings import open_pool
 from contracts.commitments import commit
 from contracts.errors import InputError
@@ -26,6 +26,7 @@ from ledger.crypto import bls
 from ledger.errors import DecodeError, StoreError
 from ledger.transactions import decode_transaction
 from node.agents.agent import AGAIN, Agent, Step, done, wait
+from node.agents.invoicebook import InvoiceBook
 from node.agents.mail import open_latest, post, seal_parcel
 from node.agents.submitting import RECEIPT_PRUNED
 from node.errors import NodeError
@@ -62,6 +63,8 @@ class Judged:
     state: RecordState
     faults: tuple[str, ...]
     lock: Nullifier | None
+    warnings: tuple[str, ...] = ()
+    """Rules that it breaks and that its region did not yet enforce on its day of issue."""
 
     @property
     def accepted(self) -> bool:
@@ -72,6 +75,11 @@ class CommissionAgent(Agent):
     """Endorses records and completes cases. Subjects are case ids."""
 
     name: ClassVar[str] = "commission"
+
+    @property
+    def book(self) -> InvoiceBook:
+        """Warnings, and counts of faults by hospital and month."""
+        return InvoiceBook(self.ports)
 
     def interests(self, event: Event) -> Iterable[str]:
         if event.topic != "record.published":
@@ -193,11 +201,12 @@ class CommissionAgent(Agent):
             return Judged(record, state, (), None)
         final = self.ports.ledger.final
         as_of = date_of(final.time_ms, final.genesis.parameters.utc_offset_minutes)
-        faults = tuple(find_faults(state.record_type, record.document, as_of, self._known(record)))
+        found, warnings = judge_record(state.record_type, record.document, as_of, self._known(record))
+        faults = tuple(found)
         if state.record_type == "invoice" and not faults and self._is_anothers(record.document):
             faults = (OTHER_COMMISSION,)
         lock = self.nullifier_of(record.document) if state.record_type == "invoice" and not faults else None
-        return Judged(record, state, faults, lock)
+        return Judged(record, state, faults, lock, tuple(warnings))
 
     def _is_anothers(self, invoice: Document) -> bool:
         known = self._lock_key(invoice_identity(invoice))
@@ -243,7 +252,9 @@ class CommissionAgent(Agent):
                     self.vault.put_secret(
                         f"endorsing/{item.record.record_id}", {**kept, "signature": item.lock.signature}
                     )
-            faults = {item.record.record_id: list(item.faults) for item in open_ones if item.faults}
+            faults = {item.record.record_id: list(item.faults + item.warnings) for item in open_ones if item.faults}
+            tolerated = {item.record.record_id: list(item.warnings) for item in open_ones if item.accepted}
+            self.book.keep_warnings(case_id, {name: codes for name, codes in tolerated.items() if codes})
             self.vault.put_secret(f"faults/{case_id}", {**(self.vault.get_secret(f"faults/{case_id}") or {}), **faults})
         return RecordEndorse(
             endorsements=tuple(self._build_endorsement(item) for item in open_ones), completions=completions
@@ -313,6 +324,10 @@ class CommissionAgent(Agent):
             kept = self.vault.get_secret(f"endorsing/{record_id}")
             if kept is not None and state.nullifier is not None:
                 self.vault.put_secret(f"invoice/{state.nullifier}", kept)
+            warnings = self.book.warnings(case_id).get(record_id, [])
+            is_new = self.book.count(case_id, record_id, state, "warned" if warnings else "accepted", warnings)
+            if is_new and warnings:
+                self._post_verdict(case_id, record_id, state, warnings)
             return
         if state is None or (state.status != "REJECTED" and code not in FINAL_REFUSALS):
             return
@@ -321,6 +336,11 @@ class CommissionAgent(Agent):
         refused = self.vault.get_secret(f"refused/{case_id}") or {}
         self.vault.put_secret(f"refused/{case_id}", {**refused, record_id: codes})
         self.vault.work.list_as(self.name, case_id, "refused")
+        self.book.count(case_id, record_id, state, "refused", codes)
+        self._post_verdict(case_id, record_id, state, codes)
+
+    def _post_verdict(self, case_id: str, record_id: str, state: RecordState, codes: list[str]) -> None:
+        """Tell the hospital, and nobody else, what its record breaks."""
         content = {"record_id": record_id, "codes": codes}
         envelope = seal_parcel(self.ports, "verdict", record_id, content, [state.hospital])
         post(self.ports, "verdict", record_id, case_id, envelope, [state.hospital])

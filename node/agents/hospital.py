@@ -70,8 +70,11 @@ class HospitalAgent(Agent):
 
     def rejection(self, record_id: str) -> list[str]:
         """The codes with which a commission rejected a record (V-rules, `DUPLICATE_OF`); empty if none came."""
-        kept = self.vault.get_secret(f"rejection/{record_id}")
-        return list(kept) if kept else []
+        return [] if self._is_accepted(record_id) else self._verdict(record_id)
+
+    def warnings(self, record_id: str) -> list[str]:
+        """The rules that an accepted invoice breaks and its region still let pass; empty if none came."""
+        return self._verdict(record_id) if self._is_accepted(record_id) else []
 
     def interests(self, event: Event) -> Iterable[str]:
         return ()
@@ -146,6 +149,13 @@ class HospitalAgent(Agent):
         if self.ports.me not in consent.hospitals:
             raise PublicationRefused("not_listed", "the consent does not name this hospital")
         return consent
+
+    def _verdict(self, record_id: str) -> list[str]:
+        return list(self.vault.get_secret(f"rejection/{record_id}") or [])
+
+    def _is_accepted(self, record_id: str) -> bool:
+        state = read_record(self.ports.ledger.final.read, record_id)
+        return state is not None and state.status == "ACCEPTED"
 
     def _keep_verdict(self, record_id: str) -> None:
         for _, verdict in read_parcels(self.ports, "verdict", record_id, VerdictMessage):

@@ -133,6 +133,12 @@ class House:
         """What was decided, for the insurer's or co-adjudicator's own staff."""
         return self.discloser.decision(claim_id)
 
+    def invoice_errors(self, after: int, limit: int) -> dict[str, Any]:
+        """Commission: faults of e-invoices by hospital and month, one page. Raises Unavailable."""
+        if self.commission is None:
+            raise _no_role("commission")
+        return self.commission.book.errors(after=after, limit=limit)
+
     async def relay_token(self, token: str) -> str:
         """Submit a customer's consent, revocation or acknowledgement. Returns the transaction id."""
         return await self.mailroom.relay_token(token)

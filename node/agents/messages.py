@@ -13,7 +13,7 @@ class _Message(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VerdictMessage(_Message, frozen=True, forbid_unknown_fields=True):
-    """Commission to hospital: why a record was rejected or refused."""
+    """Commission to hospital: why a record was rejected or refused; of an accepted one, what it was let pass with."""
 
     record_id: Hex32
     codes: tuple[str, ...]

@@ -37,6 +37,7 @@ ACCESS: Final[dict[tuple[str, str], Scope | str]] = {
     ("POST", "/v1/acknowledgements"): "consent",
     ("POST", "/v1/records"): "publish",
     ("GET", "/v1/records/{record_id}"): "read",
+    ("GET", "/v1/invoices/errors"): "read",
     ("POST", "/v1/policies"): "policy",
     ("GET", "/v1/contracts"): "read",
     ("GET", "/v1/contracts/{product_hash}"): "read",

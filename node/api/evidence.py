@@ -1,4 +1,4 @@
-"""A hospital's documents and an insurer's policies on their way in; a record's public state on its way out.
+"""A hospital's documents and an insurer's policies on their way in; a record's state and counts of faults on out.
 
 The documents are handed to this participant's own role, which encrypts them before anything leaves the node. Must
 not keep, log or repeat any of their content.
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from contracts.bodies import RecordType
 from contracts.states import read_record
 from ledger.types import Hex32
-from node.api.answers import Id, Wait, answer, read_body, record_view
+from node.api.answers import DEFAULT_PAGE, Cursor, Id, Limit, Wait, answer, read_body, record_view
 from node.api.directory import Directory
 from node.api.gate import MAX_BODY
 from node.api.parties import Viewer
@@ -68,6 +68,11 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
             raise not_found("record")
         refusals = directory.refusals(record_id)
         return answer(record_view(record_id, record, refusals, roles.rejection(record_id)))
+
+    @app.get("/v1/invoices/errors")
+    async def list_invoice_errors(after: Cursor = 0, limit: Limit = DEFAULT_PAGE) -> Response:
+        """At a commission: how many e-invoices of each hospital and month broke which rule. Counts of documents."""
+        return answer(roles.invoice_errors(after, limit))
 
     @app.post("/v1/policies", status_code=202)
     async def commit_policies(request: Request, wait: Wait = 0) -> Response:

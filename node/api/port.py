@@ -107,6 +107,10 @@ class RolesPort(Protocol):
         """Everybody: why this participant votes although its own check does not speak for it."""
         ...
 
+    def invoice_errors(self, after: int, limit: int) -> dict[str, Any]:
+        """Commission: {items, next, more} of faults of e-invoices by hospital and month. Raises NodeError `no_role`."""
+        ...
+
     def prove_header(self, height: int) -> dict[str, Any]:
         """`anchor` (last final header, certificate), `leaf_index` and `path` of the header under its `log_root`.
 

@@ -12,6 +12,7 @@ from contracts.cases.errors import CaseError
 from contracts.cases.outcomes import read_adjudication
 from contracts.cases.packages import read_package
 from contracts.einvoice import validate
+from contracts.einvoice_regions import validate_in_region
 from contracts.errors import GenesisError, InputError, TokenError
 from contracts.execution import genesis_state
 from contracts.genesis import decode_genesis, encode_genesis
@@ -242,6 +243,12 @@ CONTRACTS = (
         (InputError,),
         None,
         weight=8,
+    ),
+    Decoder(
+        "contracts.einvoice_regions:validate_in_region",
+        lambda data: validate_in_region(decode_document(data), "45"),
+        _invoice_samples,
+        (InputError,),
     ),
     Decoder(
         "contracts.cases.documents:read_record",

@@ -155,6 +155,7 @@ class MemoryRoles:
         self.payees: list[tuple[str, bytes]] = []
         self.reviews: list[tuple[str, str]] = []
         self.mail: dict[str, list[dict[str, Any]]] = {}
+        self.errors: list[dict[str, Any]] = []
         self.reports: dict[str, dict[str, Any]] = {}
         self.reasons: dict[str, str] = {}
 
@@ -189,6 +190,10 @@ class MemoryRoles:
 
     def rejection(self, record_id: str) -> list[str]:
         return []
+
+    def invoice_errors(self, after: int, limit: int) -> dict[str, Any]:
+        page = self.errors[after : after + limit]
+        return {"items": page, "next": after + len(page), "more": after + len(page) < len(self.errors)}
 
     async def prove_invoice(self, identity: tuple[str, str, str]) -> tuple[str | None, bytes]:
         return self.invoices.get(identity, (None, b"CNP"))

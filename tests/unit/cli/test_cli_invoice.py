@@ -107,3 +107,46 @@ def test_importing_the_commands_pulls_in_no_server() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_warnings_are_added_only_when_asked_for() -> None:
+    early = {
+        **OUTPATIENT,
+        "code": "45060122",
+        "visit_date": "2022-09-01",
+        "issue_date": "2022-09-01",
+        "institution_type": "",
+    }
+    request = json.dumps(build_request(early), ensure_ascii=False)
+    plain, asked = run("-", stdin=request), run("-", "--by-region", stdin=request)
+    assert (plain.exit_code, json.loads(plain.stdout)) == (1, {"valid": False, "violations": ["V03:institution_type"]})
+    expected = {"valid": True, "violations": [], "warnings": ["V03:institution_type"]}
+    assert (asked.exit_code, json.loads(asked.stdout)) == (0, expected)
+    named = build_request({**early, "code": "33060122"})
+    named["context"]["region"] = "45"
+    assert json.loads(run("-", stdin=json.dumps(named)).stdout) == expected
+
+
+def test_counts_of_a_commission(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {
+        "hospital": "h1",
+        "month": "2022-09",
+        "invoices": 3,
+        "warned": 1,
+        "refused": 1,
+        "codes": {"V08": 2, "V09": 1},
+    }
+    earlier = {**row, "month": "2022-08", "codes": {}}
+
+    class Client:
+        def pages(self, path: str) -> list[dict[str, Any]]:
+            assert path == "/v1/invoices/errors"
+            return [row, earlier]
+
+    monkeypatch.setattr("cli.node_options.open_client", lambda *_: Client())
+    shown = CliRunner().invoke(invoice, ["errors", "--node", "x"]).stdout.splitlines()
+    assert shown[1].split() == ["2022-08", "h1", "3", "1", "1", "-"]
+    assert shown[2].endswith("V08 2, V09 1")
+    assert json.loads(CliRunner().invoke(invoice, ["errors", "--node", "x", "--json"]).stdout) == {
+        "errors": [earlier, row]
+    }
