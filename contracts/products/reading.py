@@ -75,14 +75,14 @@ def _sheet(files: Mapping[str, bytes], name: str, faults: FaultList) -> Sheet | 
 
 
 def _plans(files: Mapping[str, bytes], origins: Origins, faults: FaultList) -> dict[str, Any]:
-    """Plans with their benefits and ratios, as far as their tables can be read."""
+    """Plans with their benefits and ratios. A table is judged only if those that it refers to could be read."""
     plan_sheet = _sheet(files, PLANS_FILE, faults)
     plans = build_plans(plan_sheet, origins, faults) if plan_sheet is not None else {}
     benefit_sheet = _sheet(files, BENEFITS_FILE, faults)
-    if benefit_sheet is not None:
+    if benefit_sheet is not None and plan_sheet is not None:
         build_benefits(benefit_sheet, plans, origins, faults)
     ratio_sheet = _sheet(files, RATIOS_FILE, faults)
-    if ratio_sheet is not None:
+    if ratio_sheet is not None and plan_sheet is not None and benefit_sheet is not None:
         build_ratios(ratio_sheet, plans, origins, faults)
     return plans
 
@@ -98,13 +98,15 @@ def _tables(settings: Settings, plans: dict[str, Any], origins: Origins, faults:
         return {}
     for path, code, detail in check_tables(tables):
         file, place = _place(path, origins)
-        looks_at = _TABLES if code == "benefit_order" else _TABLES[1:] if code == "no_ratio" else (file,)
+        looks_at = {"benefit_order": _TABLES, "no_ratio": _TABLES[1:]}.get(code, (file,))
         if not any(name in faulty for name in looks_at):
             faults.add(file, place, code, detail)
     return tables
 
 
 def _place(path: str, origins: Origins) -> tuple[str, str]:
+    if path == "/plans":
+        return PLANS_FILE, ""
     key = path.split("/")[1] if path else ""
     setting = "review_threshold_yuan" if key == "review_threshold_fen" else key
     return (SETTINGS_FILE, setting) if setting in KEYS else origins.find(path)

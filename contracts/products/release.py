@@ -156,6 +156,8 @@ def _decode_examples(text: str, faults: FaultList) -> tuple[Example, ...]:
         if not isinstance(name, str) or NAME.fullmatch(name) is None or (found and name <= found[-1].name):
             faults.add("examples", f"/{index}/name", "name", "examples have names in ascending order")
             continue
+        if "worked" not in item:
+            faults.add("examples", f"/{index}", "missing", "a proposal spells out every field: worked")
         rest = {key: part for key, part in item.items() if key != "name"}
         example = check_example("examples", f"/{index}", name, rest, faults)
         found += [example] if example is not None else []
