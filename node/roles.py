@@ -77,6 +77,10 @@ class NodeRoles:
         """Hospital: the codes with which a commission rejected a record; empty if none came."""
         return self.house.hospital.rejection(record_id) if self.house.hospital else []
 
+    def warnings(self, record_id: str) -> list[str]:
+        """Hospital: what a commission let an accepted invoice pass with; empty if nothing."""
+        return self.house.hospital.warnings(record_id) if self.house.hospital else []
+
     def contract_report(self, proposal_id: str) -> dict[str, Any] | None:
         """Everybody: what this node's own check made of a proposed claim contract; None while it is not done."""
         return self.house.examiner.report(proposal_id)

@@ -113,11 +113,14 @@ def consent_view(read: Reader, consent_id: str, consent: ConsentState) -> dict[s
     }
 
 
-def record_view(record_id: str, record: RecordState, refusals: list[Any], rejection: list[str]) -> dict[str, Any]:
-    """A record's public state, operations about it that were refused, and why a commission rejected it."""
+def record_view(
+    record_id: str, record: RecordState, refusals: list[Any], rejection: list[str], warnings: list[str]
+) -> dict[str, Any]:
+    """A record's public state, operations about it that were refused, and what a commission told its hospital."""
     return {
         "record_id": record_id,
         **msgspec.to_builtins(record),
         "refusals": msgspec.to_builtins(refusals),
         "rejection": rejection,
+        "warnings": warnings,
     }

@@ -61,13 +61,13 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
 
     @app.get("/v1/records/{record_id}")
     async def show(record_id: Id) -> Response:
-        """A record's public state, and operations about it that were refused."""
+        """A record's public state, operations about it that were refused, and what its hospital was told of it."""
         read = node.chain.final.read
         record = read_record(read, record_id)
         if record is None or not Viewer(read, node.identity.participant).sees_record(record):
             raise not_found("record")
         refusals = directory.refusals(record_id)
-        return answer(record_view(record_id, record, refusals, roles.rejection(record_id)))
+        return answer(record_view(record_id, record, refusals, roles.rejection(record_id), roles.warnings(record_id)))
 
     @app.get("/v1/invoices/errors")
     async def list_invoice_errors(after: Cursor = 0, limit: Limit = DEFAULT_PAGE) -> Response:

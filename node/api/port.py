@@ -99,6 +99,10 @@ class RolesPort(Protocol):
         """Hospital: the codes with which a commission rejected a record; empty if none came."""
         ...
 
+    def warnings(self, record_id: str) -> list[str]:
+        """Hospital: what a commission let an accepted invoice pass with; empty if nothing."""
+        ...
+
     def contract_report(self, proposal_id: str) -> dict[str, Any] | None:
         """Everybody: {ok, code, detail, ...} of a proposed claim contract; None while the check is not done."""
         ...

@@ -156,6 +156,7 @@ class MemoryRoles:
         self.reviews: list[tuple[str, str]] = []
         self.mail: dict[str, list[dict[str, Any]]] = {}
         self.errors: list[dict[str, Any]] = []
+        self.tolerated: dict[str, list[str]] = {}
         self.reports: dict[str, dict[str, Any]] = {}
         self.reasons: dict[str, str] = {}
 
@@ -190,6 +191,9 @@ class MemoryRoles:
 
     def rejection(self, record_id: str) -> list[str]:
         return []
+
+    def warnings(self, record_id: str) -> list[str]:
+        return self.tolerated.get(record_id, [])
 
     def invoice_errors(self, after: int, limit: int) -> dict[str, Any]:
         page = self.errors[after : after + limit]

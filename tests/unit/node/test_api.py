@@ -261,8 +261,20 @@ def test_a_record_shows_what_was_refused_about_it(run: Callable[..., None]) -> N
         assert shown["status"] == "PUBLISHED"
         assert [item["code"] for item in shown["refusals"]] == ["DUPLICATE_OF"]
         assert (await desk.get(f"/v1/records/{desk.net.record_id(one)}"))["refusals"] == []
+        desk.roles.tolerated[desk.net.record_id(one)] = ["V08"]
+        assert (await desk.get(f"/v1/records/{desk.net.record_id(one)}"))["warnings"] == ["V08"]
 
     run(story, "hospital")
+
+
+def test_a_commissions_counts_come_in_pages(run: Callable[..., None]) -> None:
+    async def story(desk: Desk) -> None:
+        desk.roles.errors = [{"hospital": "hospital", "month": f"2022-{month:02d}"} for month in range(1, 4)]
+        first = await desk.get("/v1/invoices/errors?limit=2")
+        assert (first["items"], first["next"], first["more"]) == (desk.roles.errors[:2], 2, True)
+        assert (await desk.get("/v1/invoices/errors?after=2"))["items"] == desk.roles.errors[2:]
+
+    run(story, "commission")
 
 
 def test_proofs_verify_against_the_header(run: Callable[..., None]) -> None:

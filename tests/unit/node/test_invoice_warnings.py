@@ -78,3 +78,18 @@ def test_a_sound_invoice_is_counted_once_and_others_have_no_book(tmp_path: Path)
     assert rows(world) == [(1, 0, 0, {})]
     with pytest.raises(Unavailable):
         world.houses["insurer"].invoice_errors(0, 10)
+
+
+def test_a_second_look_at_the_receipt_counts_and_tells_nothing_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(einvoice_regions, "EFFECTIVE", {"33": "2021-12-07"})
+    world = World(tmp_path)
+    record_id = run_with(world)
+    state, commission = read_record(world.network.state.read, record_id), world.houses["commission"].commission
+    assert state is not None
+    assert commission is not None
+    before = rows(world)
+    commission._settle_from_state(state.case_id)
+    assert rows(world) == before
+    assert not commission.book.count(state.case_id, record_id, state, "refused", ["V08"])
