@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.contract_conformance import conformance
+from cli.contract_ledger import COMMANDS
 from cli.errors import EXIT_NO
 from cli.output import json_option, print_json, print_text
 from cli.product_files import read_release, read_tables
@@ -30,6 +31,8 @@ def contract() -> None:
 
 
 contract.add_command(conformance)
+for command in COMMANDS:
+    contract.add_command(command)
 
 
 @contract.command(name="check")
