@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from cli.episodes import Episode, EpisodePolicy, Expected, Skipped
 from cli.episodes_documents import build_admission, build_charges, build_discharge, build_invoice
+from contracts.product import read_product
 
 SEED: Final = 20211203
 PLAN_RATIO_BP: Final = 9_000
@@ -59,8 +60,9 @@ def _benefit(ratio_bp: int, *, deductible_fen: int = 0, waiting_days: int = 30) 
 
 
 def _product(plans: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
+    """Tables with every default filled in, as a release has them: the plain one is `products/demo-group`."""
     benefits = plans or {"STD": _benefit(PLAN_RATIO_BP)}
-    return {
+    tables: dict[str, Any] = {
         "product_code": "DEMO-GROUP",
         "pre_existing": "exclude",
         "excluded_icd_prefixes": [],
@@ -72,6 +74,7 @@ def _product(plans: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
             for plan, benefit in benefits.items()
         },
     }
+    return read_product(tables)
 
 
 def _policy(

@@ -7,6 +7,7 @@ GB 18030, empty cells and rows at the end); row numbers are those on the screen.
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +24,8 @@ MAX_CELL: Final = 8_000
 SEPARATORS: Final = ",;\t"
 """What spreadsheets write between cells, by the language they are set to."""
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_SEPARATOR_LINE: Final = re.compile(r"sep=([,;\t])")
+"""A first line that spreadsheets obey and do not show or count."""
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _TO_ASCII: Final = (
     {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
@@ -111,8 +114,12 @@ def _decode(data: bytes) -> str | None:
 
 
 def _rows(file: str, text: str, faults: FaultList) -> list[Row]:
-    first = text.lstrip().split("\n", 1)[0]
-    separator = max(SEPARATORS, key=first.count)
+    first, _, rest = text.partition("\n")
+    named = _SEPARATOR_LINE.fullmatch(first.rstrip("\r"))
+    if named is not None:
+        text, separator = rest, named[1]
+    else:
+        separator = max(SEPARATORS, key=text.lstrip().split("\n", 1)[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows: list[Row] = []
     number = 0

@@ -11,7 +11,6 @@ from cli.contract import contract
 from cli.episodes_seeded import SeededEpisodes
 from cli.main import claimnode
 from cli.product_files import read_files, read_release
-from contracts.product import read_product
 from contracts.products.release import Release, write_product_folder
 from node.machine.programs import standard_program
 
@@ -70,7 +69,7 @@ def test_the_shipped_products_are_fit(folder: Path) -> None:
 
 def test_the_demonstration_pays_by_a_shipped_product() -> None:
     episode = next(SeededEpisodes().episodes())
-    assert read_product(episode.policies[0].product) == read_release(PRODUCTS / "demo-group").tables
+    assert episode.policies[0].product == read_release(PRODUCTS / "demo-group").tables
 
 
 def test_a_written_folder_is_a_product_folder(tmp_path: Path) -> None:

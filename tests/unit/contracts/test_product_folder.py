@@ -127,6 +127,7 @@ SAVED: dict[str, Callable[[bytes], bytes]] = {
     "Chinese words": chinese,
     "Chinese words in GB 18030": lambda data: chinese(data).decode().encode("gb18030"),
     "dashes for nothing": lambda data: data.replace(b",,", b",-,").replace(b",,", b",/,"),
+    "a line that names the separator": lambda data: b"sep=;\r\n" + quoted(data, ";"),
     "spaces": lambda data: quoted(data, ",").replace(b'"', b"").replace(b",", " ,\u00a0".encode()),
 }
 
