@@ -26,20 +26,22 @@ MEMBERS: Final[dict[str, Role]] = {
 }
 
 
-def measure_proofs(records: int, folder: Path | None) -> dict[str, Any]:
+def measure_proofs(records: int, folder: Path | None, *, join: bool = False) -> dict[str, Any]:
     """Build a ledger of so many records, restart it, make and verify proofs. Gives the figures.
+
+    `join`: make a snapshot, too, and a second node's store from it, which needs as much space again twice.
 
     `folder`: where the ledger is built, which needs about 2.5 kB a record; a temporary one by default.
     """
     with tempfile.TemporaryDirectory(prefix="claimnode-bench-", dir=folder) as scratch, progress() as tell:
         net = Path(scratch) / "net"
         genesis = create_network(_describe(), net, base_ms=None)
-        figures = _measure(net, genesis, Path(scratch) / "ledger", records, tell)
+        figures = _measure(net, genesis, Path(scratch) / "ledger", records, tell, join=join)
     return {"records": records} | figures
 
 
 def _measure(
-    net: Path, genesis: bytes, folder: Path, records: int, tell: Callable[[str, float], None]
+    net: Path, genesis: bytes, folder: Path, records: int, tell: Callable[[str, float], None], *, join: bool
 ) -> dict[str, Any]:
     folder.mkdir()
     identities = {name: load_identity(net / name, name) for name in MEMBERS}
@@ -48,7 +50,11 @@ def _measure(
     ledger = SyntheticLedger(folder, genesis, seats, invoice_key, "hospital-2")
     built = ledger.build(records, tell)
     measured = ledger.measure(records)
-    return {name: (built | measured)[name] for name in _ORDER}
+    figures = {name: (built | measured)[name] for name in _ORDER}
+    if not join:
+        return figures
+    tell("snapshot and join", 0)
+    return figures | {"join": ledger.measure_join()}
 
 
 _ORDER: Final = (

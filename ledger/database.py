@@ -146,10 +146,14 @@ class Bulk:
     def __call__(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         if not rows:
             return
-        values: Any = [dict(zip(self._names, row, strict=True)) for row in rows]
-        if self._order is not None:
-            values = [tuple(row[at] for at in self._order) for row in rows]
-        connection.exec_driver_sql(self._sql, values)
+        connection.exec_driver_sql(self._sql, self._arranged(rows))
+
+    def _arranged(self, rows: Sequence[tuple[Any, ...]]) -> Any:
+        if self._order is None:
+            return [dict(zip(self._names, row, strict=True)) for row in rows]
+        if self._order == list(range(len(self._names))):
+            return list(rows)
+        return [tuple(row[at] for at in self._order) for row in rows]
 
 
 def _compiled(engine: Engine, statement: Any, names: tuple[str, ...]) -> tuple[str, list[int] | None]:

@@ -19,6 +19,9 @@ from ledger.storetables import MapRecord, SpineRow, base, kept_entries, seal, sp
 
 BATCH: Final = 2_000
 """Rows written at a time: some megabytes."""
+CACHE_KB: Final = 256 * 1024
+"""Rows come in the order of the map, their indexes have others: SQLite's own 2 MB would write the same pages again and
+again. For the time of the fill; a million keys need 130 MB."""
 
 
 class StoreFill:
@@ -30,6 +33,8 @@ class StoreFill:
         self._height = height
         engine = connection.engine
         dialect = sqlite if engine.dialect.name == "sqlite" else postgresql
+        if dialect is sqlite:
+            connection.exec_driver_sql(f"PRAGMA cache_size=-{CACHE_KB}")
         once: Any = dialect.insert(kept_entries).on_conflict_do_nothing()
         self._insert_state = Bulk(engine, state.insert(), tuple(state.c.keys()))
         self._insert_entries = Bulk(engine, once, tuple(kept_entries.c.keys()))

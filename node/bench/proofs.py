@@ -10,6 +10,7 @@ instead of theirs; the last MEASURED records update it block by block, as a vali
 import hashlib
 import os
 import resource
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -40,6 +41,9 @@ from node.audit.proofs import encode_proof
 from node.audit.proving import build_inclusion, build_invoice_proof
 from node.chain import Chain
 from node.proofs import ChainSource
+from node.snapshots.make import make_snapshot
+from node.snapshots.restore import join_from
+from node.snapshots.sources import FolderSource
 from node.statepages import StatePages
 
 RECORDS_A_BLOCK: Final = 500
@@ -154,6 +158,23 @@ class SyntheticLedger:
             "absence": absence,
             "restart_s": round(restart, 2),
             "disk_mb": round(sum(item.stat().st_size for item in self._folder.iterdir()) / 1e6),
+        }
+
+    def measure_join(self) -> dict[str, Any]:
+        """A snapshot of the ledger as files, and another node's store made from them with every check."""
+        out, data = self._folder / "snapshot", self._folder / "joined"
+        started = time.perf_counter()
+        manifest = make_snapshot(self._url, self._genesis, out)
+        made = time.perf_counter()
+        data.mkdir()
+        join_from([FolderSource(out)], self._genesis, data)
+        joined = time.perf_counter()
+        shutil.rmtree(out)
+        shutil.rmtree(data)
+        return {
+            "snapshot_s": round(made - started, 1),
+            "join_s": round(joined - made, 1),
+            "mb": round(sum(chunk.size for chunk in manifest.chunks) / 1e6),
         }
 
     def _measure(self, chain: Chain, build: list[Callable[[ChainSource], Any]]) -> dict[str, Any]:
