@@ -1,7 +1,8 @@
 """Why this amount: the steps of an adjudication as lines that a person reads, in English or Chinese.
 
 Takes the explanation that the claim program gave beside its result. Money is printed with two decimals in the unit
-of the stated currency; nothing is computed here.
+of the stated currency. Must not compute what was decided: the only sums are those of a benefit's payments, shown beside
+their parts. Always true: a program may explain less or otherwise than the standard one, and every step still prints.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,65 +10,14 @@ from typing import Any, Final
 
 from contracts.reasons import DECISIONS, REASONS, Language
 from node.audit.disclosure import Amount
+from node.audit.explain_texts import DEDUCTIBLES, DETAILS, OWNERS, SCOPES, TEXTS
 
 Step = Mapping[str, Any]
 
-TEXTS: Final[dict[str, dict[Language, str]]] = {
-    "policy": {"en": "Policy {policy}", "zh": "保单 {policy}"},
-    "counted_days": {
-        "en": "counted days: {counted}{segments}{uncovered}",
-        "zh": "计算住院天数:{counted}{segments}{uncovered}",
-    },
-    "segment_days": {"en": "; {days} in policy year {period}", "zh": ";保单年度 {period} 内 {days} 天"},
-    "uncovered_days": {"en": "; {days} not covered", "zh": ";未保障 {days} 天"},
-    "base": {
-        "en": "{at}base {result} = total {total_fen} - public scheme {pooled_fund_fen} - outside the scope {outside}"
-        " - disallowed {disallowed_fen} ({scope})",
-        "zh": "{at}核准金额 {result} = 总额 {total_fen} - 统筹 {pooled_fund_fen} - 范围外 {outside}"
-        " - 扣减 {disallowed_fen}({scope})",
-    },
-    "share": {
-        "en": "{at}share of {days}/{of} days of {base_fen}, less the deductible, at {ratio_bp}",
-        "zh": "{at}{base_fen} 按 {days}/{of} 天分摊,扣除免赔后按 {ratio_bp} 赔付",
-    },
-    "segment": {
-        "en": "{at}{days} of {of} days, rounded once to {result}",
-        "zh": "{at}{of} 天中的 {days} 天,四舍五入为 {result}",
-    },
-    "deductible": {
-        "en": "{at}deductible taken {result} (type {type}, {amount_fen})",
-        "zh": "{at}扣除免赔 {result}(类型 {type},{amount_fen})",
-    },
-    "ratio": {
-        "en": "{at}({base_fen} - {deductible_fen}) x {ratio_bp} = {result}",
-        "zh": "{at}({base_fen} - {deductible_fen}) x {ratio_bp} = {result}",
-    },
-    "paid": {
-        "en": "{at}paid {result} (before caps {amount_fen}, loss left {loss_left_fen})",
-        "zh": "{at}给付 {result}(限额前 {amount_fen},剩余损失 {loss_left_fen})",
-    },
-    "allowance": {"en": "{at}{days} days x {daily_fen} = {result}", "zh": "{at}{days} 天 x {daily_fen} = {result}"},
-    "lump_sum": {"en": "{at}lump sum {result}", "zh": "{at}定额给付 {result}"},
-    "reason": {"en": "{at}{text} ({result})", "zh": "{at}{text}({result})"},
-    "review": {"en": "claimed {claimed_fen}: {text}", "zh": "申请金额 {claimed_fen}:{text}"},
-    "no_review": {"en": "no review", "zh": "无需复核"},
-    "decision": {
-        "en": "total {total_fen} - advance {advance_fen}: {text}",
-        "zh": "合计 {total_fen} - 预赔 {advance_fen}:{text}",
-    },
-    "amount": {
-        "en": "policy {policy}: expected {expected} {currency}, actual {actual} (balance kept by the {owner})",
-        "zh": "保单 {policy}:应付 {expected} {currency},实付 {actual}(保额管理方:{owner})",
-    },
-    "unpaid": {"en": "not shown", "zh": "未出示"},
-    "other": {"en": "{at}{what}: {result}", "zh": "{at}{what}:{result}"},
-}
-OWNERS: Final[dict[str, dict[Language, str]]] = {
-    "insurer": {"en": "insurer", "zh": "保险公司"},
-    "tpa": {"en": "claims handler", "zh": "理赔服务机构"},
-    "employer": {"en": "employer", "zh": "投保企业"},
-}
 RATIO_UNIT_BP: Final = 100
+PAYMENTS: Final = ("paid", "allowance", "lump_sum")
+SHARE_UNIT: Final = 100
+"""Hundredths of a fen: shares of a stay are shown to four decimals of the yuan."""
 SCOPE_FIELDS: Final = {
     "social_only": ("self_funded_fen",),
     "social_strict": ("self_funded_fen", "class_copay_fen"),
@@ -76,12 +26,17 @@ SCOPE_FIELDS: Final = {
 
 
 def explain_lines(trace: Iterable[Step], language: Language = "en") -> Iterator[str]:
-    """One line for each policy, then one for each step, with the number of the rule it followed."""
-    policy = None
+    """One line for each policy, then one for each step with the number of the rule it followed; before the decision,
+    where more than one payment was made, each benefit's payments and their sum."""
+    policy, paid = None, dict[str, list[int]]()
     for step in trace:
         if step["policy_no"] != policy:
-            policy = step["policy_no"]
+            policy, paid = step["policy_no"], {}
             yield TEXTS["policy"][language].format(policy=policy)
+        if step["what"] in PAYMENTS and isinstance(step["result"], int):
+            paid.setdefault(str(step["at"].get("benefit", "-")), []).append(step["result"])
+        if step["what"] == "decision" and sum(map(len, paid.values())) > 1:
+            yield from (f"  [{step['rule']}] {_sum(benefit, parts, language)}" for benefit, parts in paid.items())
         yield f"  [{step['rule']}] {_render(step, language)}"
 
 
@@ -98,9 +53,18 @@ def explain_amounts(amounts: Iterable[Amount], language: Language = "en") -> Ite
         )
 
 
+def _sum(benefit: str, parts: list[int], language: Language) -> str:
+    terms = [" + ".join(format_money(part) for part in parts)]
+    terms += [format_money(sum(parts))] if len(parts) > 1 else []
+    return TEXTS["sum"][language].format(benefit=benefit, terms=" = ".join(terms))
+
+
 def _render(step: Step, language: Language) -> str:
     what = step["what"] if step["what"] in TEXTS else "other"
-    words = {"at": _place(step["at"]), "what": step["what"], **_figures(step["inputs"]), **_special(step, language)}
+    words = {"at": _place(step["at"]), "what": step["what"], "result": step["result"], **_figures(step["inputs"])}
+    words |= _special(step, language)
+    if what == "deductible" and step["inputs"].get("type") == "none":
+        what = "no_deductible"
     if what == "review" and not step["result"]:
         words["text"] = TEXTS["no_review"][language]
     return TEXTS[what][language].format_map(_Blank(words))
@@ -114,32 +78,51 @@ class _Blank(dict[str, Any]):
 
 
 def _special(step: Step, language: Language) -> dict[str, Any]:
-    result = step["result"]
-    what = step["what"]
-    if what == "counted_days":
+    what, inputs, result = step["what"], step["inputs"], step["result"]
+    if what == "counted_days" and isinstance(result, Mapping):
         return _days(result, language)
     if what == "reason":
-        return {"text": _text(result, language), "result": result}
+        detail = DETAILS.get(str(result), {}).get(language, "")
+        return {"text": _text(result, language), "detail": detail.format_map(_Blank(_figures(inputs)))}
     if what == "review":
-        return {"text": ", ".join(_text(code, language) for code in result)}
+        return {
+            "text": ", ".join(_text(code, language) for code in result) if isinstance(result, list) else str(result)
+        }
     if what == "decision":
-        return {"text": DECISIONS.get(result, {}).get(language, str(result))}
+        return {"text": DECISIONS.get(str(result), {}).get(language, str(result))}
+    if what == "share":
+        return {"result": _share(result, inputs.get("of")), "taken": _share(inputs.get("taken"), inputs.get("of"))}
     words: dict[str, Any] = {"result": format_money(result) if isinstance(result, int) else result}
     if what == "base":
-        fields = SCOPE_FIELDS.get(step["inputs"].get("scope", ""), ())
-        words["outside"] = format_money(sum(step["inputs"].get(name, 0) for name in fields))
+        fields = SCOPE_FIELDS.get(str(inputs.get("scope")), ())
+        outside = [inputs.get(name, 0) for name in fields]
+        words["outside"] = format_money(sum(part for part in outside if isinstance(part, int)))
+        words["scope"] = SCOPES.get(str(inputs.get("scope")), {}).get(language, "-")
+    if what == "deductible":
+        words["type"] = DEDUCTIBLES.get(str(inputs.get("type")), {}).get(language, "-")
     return words
 
 
+def _share(numerator: Any, unit: Any) -> str:
+    """1/`unit` fen as yuan: two decimals, up to four where they are needed, dots where even those do not reach."""
+    if not (isinstance(numerator, str) and numerator.isdecimal() and isinstance(unit, int) and unit > 0):
+        return "-"
+    fen, rest = divmod(int(numerator), unit)
+    hundredths, beyond = divmod(rest * SHARE_UNIT, unit)
+    digits = f"{hundredths:02d}".rstrip("0") if not beyond else f"{hundredths:02d}…"
+    return format_money(fen) + digits
+
+
 def _days(result: Mapping[str, Any], language: Language) -> dict[str, Any]:
-    segments = "".join(TEXTS["segment_days"][language].format(**item) for item in result["segments"])
-    uncovered = result["uncovered"]
+    template = TEXTS["segment_days"][language]
+    segments = "".join(template.format_map(_Blank(item)) for item in result.get("segments", ()))
+    uncovered = result.get("uncovered")
     missing = TEXTS["uncovered_days"][language].format(days=uncovered) if uncovered else ""
-    return {"counted": result["counted"], "segments": segments, "uncovered": missing}
+    return {"counted": result.get("counted", "-"), "segments": segments, "uncovered": missing}
 
 
-def _text(code: str, language: Language) -> str:
-    return REASONS.get(code, {}).get(language, code)
+def _text(code: Any, language: Language) -> str:
+    return REASONS.get(str(code), {}).get(language, str(code))
 
 
 def _figures(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,7 +134,9 @@ def _figure(name: str, value: Any) -> Any:
         return format_money(value)
     if name.endswith("_bp") and isinstance(value, int):
         return f"{value // RATIO_UNIT_BP}.{value % RATIO_UNIT_BP:02d}%"
-    return value
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value) or "-"
+    return "-" if value is None else value
 
 
 def _place(at: Mapping[str, Any]) -> str:
