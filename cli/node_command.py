@@ -10,6 +10,7 @@ import click
 
 from cli.errors import CliError
 from cli.node_backup import backup, restore
+from cli.node_prune import prune
 from cli.node_snapshot import join, snapshot
 from cli.output import json_option, print_json, print_table, print_text
 
@@ -39,6 +40,7 @@ node.add_command(snapshot)
 node.add_command(join)
 node.add_command(backup)
 node.add_command(restore)
+node.add_command(prune)
 
 
 @node.group(name="token")

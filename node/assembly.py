@@ -58,9 +58,10 @@ async def assembled(folder: Path, *, log: Any) -> AsyncIterator[Assembly]:
         peers.set_members(members_of(node.chain.final))
         await peers.start()
         stack.push_async_callback(peers.stop)
+        api = Api(node, roles, Tokens(folder / (config.api.token_file or TOKEN_NAME)))
+        node.pruner.floors.append(("api", lambda: api.directory.height))
         await node.start()
         await stack.enter_async_context(running_roles(node, roles))
-        api = Api(node, roles, Tokens(folder / (config.api.token_file or TOKEN_NAME)))
         await stack.enter_async_context(api.running())
         port = await stack.enter_async_context(serving(api.app, config.api.host, config.api.port))
         api_url = f"http://{_host(config.api.host)}:{port}"

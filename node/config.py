@@ -65,6 +65,9 @@ class StoreConfig(_Part):
     database (or schema: `?options=-csearch_path%3DNAME`) of its own for each node; the tables are made at the start."""
     url_file: str | None = None
     """A file of mode 0600 with the whole URL, password included; relative to the folder; wins over `url`."""
+    retain_blocks: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """Whole blocks kept at the end of the chain; 0 keeps all. Older bodies are pruned while the node runs, but never
+    those of the last 48 hours of block time or 10,000 heights, nor what its open claims need (node/README.md)."""
 
 
 class MempoolConfig(_Part):

@@ -38,9 +38,12 @@ from node.ordering.wiring import Wiring
 from node.ordering.workshop import Workshop
 from node.outcomes import FinalBlock, TransactionOutcome
 from node.peers.frames import Lane
+from node.pruning.limits import MAP_EVERY
+from node.pruning.worker import Pruner
 from node.signatures import SignatureMemory
 from node.snapshots.schedule import Schedule
 from node.snapshots.shelf import SNAPSHOTS, Shelf
+from node.statepages import StatePages
 from node.storeurl import store_url
 from node.witnessing.chainlog import ChainLog
 from node.witnessing.collector import Collector
@@ -85,6 +88,7 @@ class Node:
         self.neighbours = Neighbours(self.chain, links, clock, self._hear)
         self._gossip = Gossip(lambda data: links.broadcast(Lane.GOSSIP, data), self.driver.transactions_known)
         self._pace = Pace(lambda: self.driver.is_busy)
+        self.pruner = Pruner(self.chain, identity.participant, config.store.retain_blocks, self._pace.breathe, log)
         blame, known = self.driver.reports.blame, self.driver.transactions_known
         self._intake = Intake(self._admit_from, blame, known, self._pace)
         self.accuser = Accuser(self.chain, identity.participant, self.submit, self.is_pending, log, stagger_s=STAGGER_S)
@@ -125,7 +129,7 @@ class Node:
         is_joining = self.chain.is_at_base
         if not is_joining:
             await self.driver.start()
-        parts = (self.neighbours, self._intake, self.accuser, self.witnesses, self.snapshots)
+        parts = (self.neighbours, self._intake, self.accuser, self.witnesses, self.pruner, self.snapshots)
         ordering = self._join() if is_joining else self.driver.run()
         for work in (ordering, *(part.run() for part in parts), self._repeat()):
             self._tasks.append(asyncio.get_running_loop().create_task(work))
@@ -267,6 +271,7 @@ class Node:
             "journal_syncs": journal.syncs if journal else 0,
             "sync_times_s": list(journal.sync_times) if journal else [],
             "store_commits": self.chain.commits,
+            "pruned": self.pruner.total,
             "inbox_dropped": self.driver.inbox.dropped,
         }
 
@@ -347,7 +352,7 @@ def _open_chain(folder: Path, config: NodeConfig, genesis: bytes, log: Any) -> t
 
     store = Store(store_url(folder, config.store), genesis_hash(genesis), on_upgrade=tell)
     try:
-        return store, Chain(store, genesis)
+        return store, Chain(store, genesis, StatePages(store, every=MAP_EVERY if config.store.retain_blocks else 0))
     except BaseException:
         store.close()
         raise

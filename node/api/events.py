@@ -14,7 +14,7 @@ from fastapi import FastAPI, Query
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from node.api.port import NodePort
+from node.api.port import ChainPort, NodePort
 from node.api.problems import ApiError
 from node.outcomes import FinalBlock
 
@@ -34,7 +34,7 @@ def add_routes(app: FastAPI, node: NodePort) -> None:
         """Events of final blocks above a height; without one, from now on."""
         if len(listening) >= MAX_STREAMS:
             raise ApiError(503, "too_many_streams", f"{MAX_STREAMS} clients listen already", {"Retry-After": "5"})
-        start = _start(request, after, node.chain.final.height)
+        start = _start(request, after, node.chain)
         mark = object()
         listening.add(mark)
 
@@ -86,12 +86,15 @@ async def _next(blocks: AsyncIterator[FinalBlock]) -> FinalBlock:
     return await anext(blocks)
 
 
-def _start(request: Request, after: int | None, height: int) -> int:
+def _start(request: Request, after: int | None, chain: ChainPort) -> int:
     """The header wins: a browser sends it when it reconnects, with the same URL as before."""
+    height = chain.final.height
     last = request.headers.get("last-event-id", "")
     chosen = int(last) if last.isascii() and last.isdigit() and len(last) <= 16 else after
     if chosen is None:
         return height
     if chosen > height:
         raise ApiError(400, "cursor", f"height {chosen} is not final yet; the last one is {height}")
+    if chosen < height:
+        chain.block_at(chosen + 1)  # refuses a height whose blocks were pruned
     return chosen

@@ -30,9 +30,10 @@ from contracts.genesis import (
 )
 from ledger.crypto import bls
 from ledger.crypto.keys import certificate_der, generate_key, generate_tls_identity, spki_hash
+from ledger.errors import LedgerError
 from ledger.transactions import SignedTransaction, build_transaction
 from node.clock import SystemClock
-from node.config import NodeConfig, OrderingConfig
+from node.config import NodeConfig, OrderingConfig, StoreConfig
 from node.identity import Identity, create_identity
 from node.ordering.guardfile import GUARD
 from node.ordering.journalfile import JOURNAL
@@ -121,7 +122,10 @@ class MemoryLinks:
         handler = self._network.links[to].handlers.get(method)
         if handler is None:
             raise PeerError("unknown_method", method)
-        return await handler(self._name, payload)
+        try:
+            return await handler(self._name, payload)
+        except LedgerError as error:  # as real links do
+            raise PeerError(error.code, f"refused by {to}") from None
 
     def blame(self, peer: str, code: str) -> None:
         """Links in memory keep no scores."""
@@ -290,11 +294,11 @@ class Cluster:
         for name in names or self.network.names:
             await self.start_as(name, MemoryLinks(self.links, name))
 
-    async def start_as(self, name: str, links: MemoryLinks) -> None:
+    async def start_as(self, name: str, links: MemoryLinks, store: StoreConfig | None = None) -> None:
         """Start one node on these links."""
         node = Node(
             self.network.root / name,
-            NodeConfig(participant=name, ordering=self._ordering),
+            NodeConfig(participant=name, ordering=self._ordering, store=store or StoreConfig()),
             self.network.identities[name],
             self.network.genesis,
             links=links,
