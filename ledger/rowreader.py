@@ -16,12 +16,15 @@ from ledger.database import open_engine, translated
 from ledger.errors import StoreError
 from ledger.logstore import PREFIX_BYTES
 from ledger.logtiles import TILE_BYTES, Tile
+from ledger.merkle import leaf_hash
 from ledger.state import Versioned
 from ledger.storerows import open_spine, open_state
 from ledger.storetables import (
     SpineRow,
     base,
     bodies,
+    earlier_state,
+    kept_entries,
     log_positions,
     log_tiles,
     map_pages,
@@ -136,6 +139,31 @@ class StoreRows:
         """One row, None if it is not there. Raises StoreError `damaged`."""
         row = self._one(select(state).where(state.c.key == key))
         return None if row is None else open_state(row)[1]
+
+    def earlier_rows(self) -> Iterator[tuple[str, Versioned]]:
+        """State as of the last block that is not whole, where state has newer values. Raises StoreError `damaged`."""
+        return (open_state(row) for row in self._all(select(earlier_state)))
+
+    def kept_entry(self, leaf: bytes) -> bytes:
+        """A log entry kept apart from blocks. Raises StoreError `missing`, `damaged`."""
+        row = self._one(select(kept_entries.c.entry).where(kept_entries.c.leaf == leaf))
+        if row is None:
+            raise StoreError("missing", f"the entry with leaf hash {leaf.hex()} is not kept")
+        if leaf_hash(row.entry) != leaf:
+            raise StoreError("damaged", f"the kept entry with leaf hash {leaf.hex()} does not match it")
+        return bytes(row.entry)
+
+    def stub_header(self, height: int) -> bytes:
+        """The header of a block that is not whole. Raises StoreError `missing`, `damaged`."""
+        row = self._one(select(stubs.c.header).where(stubs.c.height == height))
+        if row is None:
+            raise StoreError("missing", f"no stub of height {height}")
+        return unseal(f"stub/{height}", row.header)
+
+    @property
+    def is_from_snapshot(self) -> bool:
+        """Whether the store began with a snapshot."""
+        return bool(self._scalar(select(func.max(base.c.height))))
 
     def indexed(self, tx_ids: Iterable[bytes]) -> dict[bytes, tuple[int, int]]:
         """Which of these transactions the index knows: (height, position)."""

@@ -17,6 +17,7 @@ from ledger.rowreader import StoreRows, missing_tiles
 from ledger.storetables import SCHEMA_VERSION, decode_changes
 from node.audit.ahead import NOTHING, Ahead, StoredBlock, Workers, read_ahead
 from node.audit.replay import LedgerFault, Replay, Replayer, start_at_genesis
+from node.folderaudit.base import start_above
 from node.folderaudit.blockrows import BlockRows, check_executed, check_indexes, check_stated, read_block_rows
 from node.folderaudit.faults import MAX_FAULTS, Fault, Faults, TooMany
 from node.folderaudit.tables import check_map, check_state, check_state_root, check_surplus
@@ -87,15 +88,40 @@ class _Audit:
             return
         first, last = self._rows.first(), self._rows.last()
         if first > 1:
-            self._follows, self._executes, self._tail, self._parent = False, False, None, None
-            self._found.notes.append(
-                f"whole blocks begin at height {first} here: they are checked for links and rows, not executed; what "
-                "is below is taken as stated. Audit a node that keeps all blocks for more"
-            )
+            self._begin_above(first - 1)
         self._pass(first, last, workers, progress)
         self._guard("database", self._rows.begin)  # from here on a running node's new blocks are not seen
         self._pass(last + 1, self._rows.last(), None, progress)
         self._finish(first)
+
+    def _begin_above(self, height: int) -> None:
+        """Go on from state as of the last height without a whole block; if it cannot be had, links and rows remain."""
+        self._tail = None
+        if self._trusted is not None and self._trusted.height < height:
+            detail = (
+                f"whole blocks begin at height {height + 1} here: trust the header of {height} or of a later height"
+            )
+            self._faults.add("ledger", f"height {self._trusted.height}", "trusted", detail)
+        begin = f"whole blocks begin at height {height + 1} here"
+        try:
+            start = start_above(self._rows, self._replayer.state, height)
+        except StoreError as error:
+            self._follows, self._executes, self._parent = False, False, None
+            more = "they are checked for links and rows, not executed. Audit a node that keeps all blocks for more"
+            self._found.notes.append(f"{begin}; {error.detail}; {more}")
+            if not self._rows.is_from_snapshot:
+                self._faults.add("kept_entries", f"height {height}", error.code, error.detail)
+            return
+        self._replayer = Replayer(start)
+        digest = self._parent = start.state.header_hash
+        if self._trusted is None:
+            self._found.notes.append(
+                f"{begin} and are executed from there, on the state that the store states for height {height}; compare "
+                f"its header with a node that keeps all blocks, or name it: --from {height} --header {digest.hex()}"
+            )
+        elif self._trusted.height == height and self._trusted.header_hash != digest:
+            detail = f"the header here is {digest.hex()}, you trust {self._trusted.header_hash.hex()}"
+            self._faults.add("ledger", f"height {height}", "trusted", detail)
 
     def _begin(self) -> bool:
         """Whether the store can be read at all and belongs to the genesis."""

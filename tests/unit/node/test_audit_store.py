@@ -12,7 +12,7 @@ import pytest
 
 from contracts.execution import ExecutedBlock
 from contracts.genesis import genesis_hash
-from ledger.remains import seal_stub
+from ledger.pruning import prune
 from ledger.rowreader import StoreRows, read_only_url
 from ledger.state import Versioned
 from ledger.store import Store
@@ -22,6 +22,7 @@ from node.audit.ahead import Workers
 from node.chain import Chain
 from node.folderaudit.faults import FETCH_AGAIN
 from node.folderaudit.folder import StoreAudit, TrustedHeader, audit_store
+from node.pruning.limits import write_map
 from tests.support.ledger_folder import append_blocks, long_network, write_folder
 
 HEIGHT = 9
@@ -251,17 +252,38 @@ def test_a_node_that_runs_can_be_audited(tmp_path: Path) -> None:
     assert found.replay.height == len(network.blocks)
 
 
-def test_a_pruned_store_is_audited_from_where_its_blocks_begin(folder: Path) -> None:
-    """What is missing on purpose is no fault; links, rows, pages and the state's root above it are checked."""
-    for block_below in long_network().blocks[:5]:
-        row = seal_stub(block_below.after.height, b"header", b"leaves")
-        change(folder, "insert into stubs values (?, ?, ?)", *row.values())
-    change(folder, "delete from bodies where height <= 5")
+def prune_folder(folder: Path, until: int) -> bytes:
+    """Prune up to a height; gives the hash of the header there."""
+    network = long_network()
+    store = Store(f"sqlite:///{folder / 'data' / 'ledger.db'}", genesis_hash(network.genesis_bytes))
+    chain = Chain(store, network.genesis_bytes)
+    write_map(chain, until)
+    prune(store, 0, until, lambda height, _: height == 4, lambda _: None)
+    chain.close()
+    store.close()
+    return network.blocks[until - 1].header_hash
+
+
+def test_a_pruned_store_is_executed_from_where_its_blocks_begin(folder: Path) -> None:
+    """O8: what is missing on purpose is no fault; state as of there is made again and proved, all above is executed."""
+    digest = prune_folder(folder, 5)
     found = audited(folder)
     assert not found.faults
-    assert found.replay is None
-    assert "begin at height 6" in found.notes[0]
+    assert found.replay is not None
+    assert (found.replay.start, found.replay.height) == (5, len(long_network().blocks))
+    assert f"--from 5 --header {digest.hex()}" in found.notes[0]
+    assert not audited(folder, trusted=TrustedHeader(5, digest)).faults
+    later = TrustedHeader(7, block(7).header_hash)
+    assert not audited(folder, trusted=later).faults
+    assert places(audited(folder, trusted=TrustedHeader(5, bytes(32)))) == [("ledger", "height 5", "trusted")]
+    assert ("ledger", "height 3", "trusted") in places(audited(folder, trusted=TrustedHeader(3, digest)))
+
+
+def test_a_pruned_store_whose_state_was_changed(folder: Path) -> None:
+    prune_folder(folder, 5)
     item = block().changes[KEY]
     row_values = state_values(KEY, Versioned(item.version + 1, item.entry, item.value))
     change(folder, "update state set version = ?, seal = ? where key = ?", row_values[1], row_values[4], KEY)
-    assert places(audited(folder)) == [("state", "*", "differs")]
+    assert places(audited(folder)) == [("state", KEY, "differs")]
+    change(folder, "delete from kept_entries")
+    assert ("kept_entries", "height 5", "base") in places(audited(folder))
