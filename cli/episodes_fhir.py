@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cli.episodes import Episode, EpisodePolicy, Skipped
+from contracts.product import read_product
 from node.interop.fhir_folder import Bill, Folder, Stay, read_folder
 
 PROFILE: Final = "foreign-invoice"
@@ -79,10 +80,11 @@ def _policy(number: int, stay: Stay, currency: str) -> EpisodePolicy:
         "excluded_icd_prefixes": [],
         "currency": currency,
     }
-    return EpisodePolicy(insurer="insurer", terms=terms, product=_product())
+    return EpisodePolicy(insurer="insurer", terms=terms, product=build_product())
 
 
-def _product() -> dict[str, Any]:
+def build_product() -> dict[str, Any]:
+    """Tables with every default filled in, as a release has them: `products/fhir-supplement`."""
     benefit = {
         "type": "inpatient_expense",
         "scope": "all",
@@ -93,7 +95,7 @@ def _product() -> dict[str, Any]:
         "annual_limit_fen": None,
         "lifetime_limit_fen": None,
     }
-    return {
+    tables: dict[str, Any] = {
         "product_code": "FHIR-SUPPLEMENT",
         "pre_existing": "cover",
         "excluded_icd_prefixes": list(DENTAL_CODES),
@@ -102,6 +104,7 @@ def _product() -> dict[str, Any]:
         "benefit_order": ["IP"],
         "plans": {PLAN: {"annual_limit_fen": None, "covered_hospital_levels": None, "benefits": {"IP": benefit}}},
     }
+    return read_product(tables)
 
 
 def _institution(stay: Stay) -> dict[str, Any]:

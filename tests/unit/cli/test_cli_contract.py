@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.contract import contract
+from cli.episodes_fhir import build_product as build_fhir_product
 from cli.episodes_seeded import SeededEpisodes
 from cli.main import claimnode
 from cli.product_files import read_files, read_release
@@ -70,6 +71,10 @@ def test_the_shipped_products_are_fit(folder: Path) -> None:
 def test_the_demonstration_pays_by_a_shipped_product() -> None:
     episode = next(SeededEpisodes().episodes())
     assert episode.policies[0].product == read_release(PRODUCTS / "demo-group").tables
+
+
+def test_imported_bills_are_paid_by_a_shipped_product() -> None:
+    assert build_fhir_product() == read_release(PRODUCTS / "fhir-supplement").tables
 
 
 def test_a_written_folder_is_a_product_folder(tmp_path: Path) -> None:
