@@ -92,4 +92,5 @@ def test_a_second_look_at_the_receipt_counts_and_tells_nothing_again(
     before = rows(world)
     commission._settle_from_state(state.case_id)
     assert rows(world) == before
+    assert len(commission.vault.parcels("verdict", record_id, sender="commission")) == 1
     assert not commission.book.count(state.case_id, record_id, state, "refused", ["V08"])
