@@ -23,8 +23,10 @@ _POSITION: Final = {keys: index for index, keys in enumerate(RATIO_COLUMNS)}
 _ANY_WORDS: Final = frozenset({ANY, "不限", "全部"})
 
 
-def build_ratios(sheet: Sheet, plans: dict[str, Any], origins: Origins, faults: FaultList) -> None:
-    """Puts the ratios of each expense benefit into it."""
+def build_ratios(
+    sheet: Sheet, plans: dict[str, Any], origins: Origins, faults: FaultList, *, has_benefits: bool = True
+) -> None:
+    """Puts the ratios of each expense benefit into it. Without a table of benefits, only the cells are looked at."""
     known = (*RATIO_KEYS, *RATIO_COLUMNS.values())
     columns, lines = lines_of(sheet, known, (PLAN, BENEFIT), faults)
     in_order = sorted((index, key) for key, index in columns.items() if key in _KEYS_OF)
@@ -37,7 +39,7 @@ def build_ratios(sheet: Sheet, plans: dict[str, Any], origins: Origins, faults: 
         if total > MAX_RATIOS:
             line.fault(PLAN, "too_large", f"more than {MAX_RATIOS} ratios, each counted for every plan and benefit")
             return
-        for plan, code in _addressed(line, plans):
+        for plan, code in _addressed(line, plans) if has_benefits else ():
             path = pointer(pointer("/plans", plan) + "/benefits", code) + "/ratios"
             ratios = plans[plan]["benefits"][code].setdefault("ratios", [])
             for place, ratio in cells:

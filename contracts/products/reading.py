@@ -75,15 +75,15 @@ def _sheet(files: Mapping[str, bytes], name: str, faults: FaultList) -> Sheet | 
 
 
 def _plans(files: Mapping[str, bytes], origins: Origins, faults: FaultList) -> dict[str, Any]:
-    """Plans with their benefits and ratios. A table is judged only if those that it refers to could be read."""
+    """Plans with their benefits and ratios. A reference to a table that cannot be read is no fault of its own."""
     plan_sheet = _sheet(files, PLANS_FILE, faults)
     plans = build_plans(plan_sheet, origins, faults) if plan_sheet is not None else {}
     benefit_sheet = _sheet(files, BENEFITS_FILE, faults)
-    if benefit_sheet is not None and plan_sheet is not None:
-        build_benefits(benefit_sheet, plans, origins, faults)
+    if benefit_sheet is not None:
+        build_benefits(benefit_sheet, plans, origins, faults, has_plans=plan_sheet is not None)
     ratio_sheet = _sheet(files, RATIOS_FILE, faults)
-    if ratio_sheet is not None and plan_sheet is not None and benefit_sheet is not None:
-        build_ratios(ratio_sheet, plans, origins, faults)
+    if ratio_sheet is not None:
+        build_ratios(ratio_sheet, plans, origins, faults, has_benefits=benefit_sheet is not None)
     return plans
 
 

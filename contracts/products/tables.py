@@ -54,10 +54,14 @@ def _levels(line: Line) -> list[str] | None:
     return sorted(level for level, covered in given.items() if covered)
 
 
-def build_benefits(sheet: Sheet, plans: dict[str, Any], origins: Origins, faults: FaultList) -> None:
-    """Puts each benefit into its plan."""
+def build_benefits(
+    sheet: Sheet, plans: dict[str, Any], origins: Origins, faults: FaultList, *, has_plans: bool = True
+) -> None:
+    """Puts each benefit into its plan. Without a table of plans, every plan that is named counts as one."""
     for line in lines_of(sheet, BENEFIT_COLUMNS, (PLAN, BENEFIT, TYPE), faults)[1]:
         plan, benefit, kind = line.required(PLAN), line.required(BENEFIT), line.required(TYPE)
+        if plan is not None and not has_plans:
+            plans.setdefault(plan, {"benefits": {}})
         if plan is not None and plan not in plans:
             line.fault(PLAN, "unknown_plan", f"{quote(plan)} has no row in the table of plans")
         values = _values(line, kind) if kind is not None else {}

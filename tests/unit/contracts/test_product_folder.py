@@ -237,6 +237,28 @@ def test_rules_name_the_cell(changes: dict[str, Any], expected: list[str]) -> No
 def test_a_table_that_cannot_be_read_is_one_fault(name: str) -> None:
     assert faults(**{name: 'plan\n"A'}) == [f"{name}.csv row 2 csv"]
     assert faults(**{name: None}) == [f"{name}.csv  missing_file"]
+    ratios = RATIOS.replace("50", "500")
+    assert faults(**{name: None, "ratios": ratios}) == [f"{name}.csv  missing_file", "ratios.csv F3 range"]
+
+
+def test_without_plans_the_cells_of_benefits_are_still_looked_at() -> None:
+    found = faults(plans=None, benefits=BENEFITS.replace("150", "1-Mar"))
+    assert found == ["plans.csv  missing_file", "benefits.csv J4 mangled"]
+
+
+def test_without_a_code_a_row_of_ratios_is_one_fault() -> None:
+    assert faults(ratios=RATIOS + "A,,yes,80,80,80\n") == ["ratios.csv B5 missing"]
+
+
+def test_an_expense_benefit_without_any_cell_of_ratios_has_no_rows() -> None:
+    release = read()
+    tables = release.tables | {"plans": {"A": release.tables["plans"]["A"], "C": {"benefits": {}}}}
+    tables["plans"]["C"] = {"annual_limit_fen": None, "covered_hospital_levels": None, "benefits": {}}
+    outpatient = tables["plans"]["A"]["benefits"]["OP"] | {"ratios": []}
+    tables["plans"]["C"]["benefits"]["OP"] = outpatient
+    files = write_product_folder(Release(STANDARD, tables, ()), STANDARD)
+    with pytest.raises(ProductRefused, match="no_ratio"):
+        read_product_folder(files, STANDARD)
 
 
 def test_a_workbook_is_told_from_a_note() -> None:
