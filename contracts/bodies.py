@@ -171,6 +171,19 @@ class PayoutAck(_Body, frozen=True):
     token: Token
 
 
+class AccountAmend(_Body, frozen=True):
+    """`account.amend`, by the insurer, endorsed by co-adjudicators as a verdict is: the next version of an account.
+
+    Its cause is the paid payout whose outcome it `restores`, or else the insured's `token` over this version.
+    """
+
+    account_id: Hex16
+    account_version: Count
+    account_commit: Hex32
+    restores: Hex32 | None
+    token: Token | None
+
+
 class SeatGiven(_Body, frozen=True, tag_field="change", tag="validator.seat"):
     """A seat for a participant, or other keys for the one it has. The signing key is registered and has no end."""
 
@@ -276,5 +289,6 @@ BODIES: dict[str, type[Struct]] = {
     "payout.order": PayoutOrder,
     "payout.settle": PayoutSettle,
     "payout.ack": PayoutAck,
+    "account.amend": AccountAmend,
 }
 """Every kind this version executes. Any other kind is refused `UNKNOWN_KIND`."""

@@ -163,7 +163,7 @@ def _pin_programs(operation: Operation, policy: PolicyState) -> tuple[str, ...]:
 def _take_lease(operation: Operation, claim_id: str, item: ClaimPolicy, version: int) -> bool:
     """Lease the account at its current version. False if the claim holds that lease already."""
     account = operation.require(AccountState, item.account_id, "ACCOUNT_UNKNOWN")
-    if account.lease is not None and account.lease != claim_id and _is_lease_live(operation, account.lease):
+    if account.lease is not None and account.lease != claim_id and is_lease_live(operation, account.lease):
         raise Refusal("ACCOUNT_LEASED", "another claim on this account comes first", account.lease)
     if account.version != version:
         raise Refusal("ACCOUNT_VERSION", f"the account is at version {account.version}", item.account_id)
@@ -173,7 +173,8 @@ def _take_lease(operation: Operation, claim_id: str, item: ClaimPolicy, version:
     return True
 
 
-def _is_lease_live(operation: Operation, claim_id: str) -> bool:
+def is_lease_live(operation: Operation, claim_id: str) -> bool:
+    """Whether the claim that leases an account can still be decided: consent in force, decision clock not run out."""
     claim = operation.require(ClaimState, claim_id, "CLAIM_UNKNOWN")
     consent = operation.require(ConsentState, claim.consent_id, "CONSENT_MISSING")
     if consent.revoked_ms is not None or operation.time_ms >= consent.exp_ms:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from contracts import (
+    accounts,
     adjudication,
     bodies,
     claims,
@@ -102,6 +103,10 @@ def _count_tokens(body: bodies.ConsentGrant) -> int:
     return len(body.tokens)
 
 
+def _count_token(body: bodies.AccountAmend) -> int:
+    return int(body.token is not None)
+
+
 def _count_statements(body: bodies.ClaimAdjudicate) -> int:
     return sum(len(item.signatures) for item in body.statements)
 
@@ -127,5 +132,6 @@ KINDS: Final[Mapping[str, Kind]] = {
     "payout.order": Kind(bodies.PayoutOrder, _single(payouts.apply_order), _none),
     "payout.settle": Kind(bodies.PayoutSettle, _single(payouts.apply_settle), _none),
     "payout.ack": Kind(bodies.PayoutAck, _single(payouts.apply_ack), _one),
+    "account.amend": Kind(bodies.AccountAmend, _single(accounts.apply_amend), _count_token),
 }
 """Every kind this version executes."""

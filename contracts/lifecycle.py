@@ -50,9 +50,11 @@ PAYOUT_STEPS: Final[Table] = {
     ("AUTHORISED", "payout.order"): Step("ORDERED", "insurer"),
     ("ORDERED", "payout.settle"): Step("SETTLED_CLAIMED", "insurer"),
     ("SETTLED_CLAIMED", "payout.ack"): Step("PAID", "payee"),
+    ("PAID", "account.amend"): Step("RESTORED", "insurer and co-adjudicator"),
     ("AUTHORISED", "claim.close"): Step("NOT_DUE", "insurer and co-adjudicator"),
 }
-"""NOT_DUE: nothing was to be paid (zero or declined), and a co-adjudicator outside the insurer's group said so."""
+"""NOT_DUE: nothing was to be paid (zero or declined), and a co-adjudicator outside the insurer's group said so.
+RESTORED: what was paid was taken back from the coverage account after a reversal, in the word of a co-adjudicator."""
 TABLES: Final[Mapping[Subject, Table]] = {
     "case": CASE_STEPS,
     "record": RECORD_STEPS,

@@ -29,6 +29,7 @@ Topic: TypeAlias = Literal[
     "payout.ordered",
     "payout.settled",
     "payout.paid",
+    "account.amended",
     "governance.proposed",
     "governance.passed",
     "governance.withdrawn",

@@ -135,6 +135,8 @@ REFUSALS: Final[dict[str, str]] = {
     # payouts
     "PAYOUT_UNKNOWN": "There is no payout with this id.",
     "PAYOUT_OPEN": "A payout of this claim was ordered and is not paid yet.",
+    "AMENDMENT_CAUSE": "An amended account names either the payout that is taken back or the insured's token.",
+    "AMENDMENT_MISMATCH": "The insured signed another amendment, or under a consent that is not about this policy.",
     "SETTLEMENT_MISMATCH": "The payee acknowledged another settlement.",
 }
 

@@ -19,7 +19,7 @@ from contracts.identifiers import derive_consent_id
 from ledger.crypto import ed25519
 from ledger.encoding import convert, decode, encode
 from ledger.errors import DecodeError, SignatureError
-from ledger.types import Hex16, Hex32, Millis, NetworkId, OrgId
+from ledger.types import Count, Hex16, Hex32, Millis, NetworkId, OrgId
 
 MAX_TOKEN_BYTES = 16_384
 VERIFIED_CONSENTS = 4_096
@@ -27,6 +27,7 @@ VERIFIED_CONSENTS = 4_096
 CONSENT_TYPE = "consent+jwt"
 REVOCATION_TYPE = "consent-revocation+jwt"
 ACKNOWLEDGEMENT_TYPE = "payout-ack+jwt"
+AMENDMENT_TYPE = "account-amend+jwt"
 ALGORITHMS = ("EdDSA", "Ed25519")
 
 Purpose: TypeAlias = Literal["report", "endorse", "adjudicate", "co-adjudicate", "pay", "audit"]
@@ -84,6 +85,19 @@ class Acknowledgement(Struct, frozen=True, forbid_unknown_fields=True):
     nonce: Hex16
 
 
+class Amendment(Struct, frozen=True, forbid_unknown_fields=True):
+    """Payload of an insured's word on a change of their coverage account that no claim causes: `account_version` is the
+    one that is amended, `account_commit` the commitment of the next."""
+
+    v: Literal[1]
+    network: NetworkId
+    consent_id: Hex32
+    account_id: Hex16
+    account_version: Count
+    account_commit: Hex32
+    nonce: Hex16
+
+
 class DecodedConsent(Struct, frozen=True):
     """A verified consent token and its id."""
 
@@ -121,6 +135,18 @@ def peek_acknowledgement(token: str) -> Acknowledgement:
 def decode_acknowledgement(token: str, key: str) -> Acknowledgement:
     """A payee's acknowledgement, verified with the consent's key. Raises TokenError."""
     signing_input, payload, signature = _split(token, ACKNOWLEDGEMENT_TYPE, Acknowledgement)
+    _verify(key, signing_input, signature)
+    return payload
+
+
+def peek_amendment(token: str) -> Amendment:
+    """The payload of an amendment before its key is known; nothing is verified yet."""
+    return _split(token, AMENDMENT_TYPE, Amendment)[1]
+
+
+def decode_amendment(token: str, key: str) -> Amendment:
+    """An insured's amendment, verified with the consent's key. Raises TokenError."""
+    signing_input, payload, signature = _split(token, AMENDMENT_TYPE, Amendment)
     _verify(key, signing_input, signature)
     return payload
 

@@ -63,15 +63,15 @@ class Balance(Struct, frozen=True):
     reserved: tuple[Reservation, ...] = ()
 
 
-def read_balance(opening: Mapping[str, Any]) -> Balance:
+def read_balance(opening: Any) -> Balance:
     """The balance in an account's opening; one without `reserved` has none. Raises CaseError `ACCOUNT_FORM`."""
-    use = opening.get("use")
+    use = opening.get("use") if isinstance(opening, dict) else None
+    if not isinstance(use, dict):
+        raise CaseError("ACCOUNT_FORM", "the account has no use")
     try:
         reserved = tuple(convert(item, Reservation) for item in opening.get("reserved", ()))
     except (DecodeError, TypeError):
         raise CaseError("ACCOUNT_FORM", "a reservation of the account is not in the form of this version") from None
-    if not isinstance(use, dict):
-        raise CaseError("ACCOUNT_FORM", "the account has no use")
     return _checked(Balance(use, reserved))
 
 
@@ -231,7 +231,13 @@ def _walk(use: Mapping[str, Any]) -> Iterable[tuple[Cell, Any]]:
         yield from ((("family_deductible_used_fen", period, code), taken) for code, taken in codes.items())
     yield from ((("lifetime_paid_fen", code), paid) for code, paid in (use.get("lifetime_paid_fen") or {}).items())
     for item in use.get("used_invoices") or ():
-        yield ("used_invoices", item.get("code") or "", item["number"]), 1
+        yield ("used_invoices", _text(item.get("code") or ""), _text(item["number"])), 1
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("an invoice is named by texts")
+    return value
 
 
 def _amount(value: Any) -> int:

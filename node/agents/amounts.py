@@ -31,12 +31,13 @@ def actual_of(item: PolicyPackage, payout_id: str) -> int:
 def show_amounts(ports: Ports, item: PolicyPackage, payout_id: str, payout: PayoutState) -> dict[str, Any]:
     """{expected_fen, actual_fen, account, balance_owner, actual_by}.
 
-    `actual_fen` is null until the bank booked it; `account` is `reserved`, `captured`, or `nothing` where no money was
-    reserved; `actual_by` is `account`, or `default` where another keeps the balance.
+    `actual_fen` is null until the bank booked it; `account` is `reserved`, `captured`, `restored`, or `nothing` where
+    no money was reserved; `actual_by` is `account`, or `default` where another keeps the balance.
     """
     settlement = ports.vault.get_secret(f"settlement/{payout_id}/{payout.attempt}")
     owner, expected = balance_owner_of(item.terms), expected_of(item)
     state = "captured" if payout.status in SETTLED else "reserved"
+    state = "restored" if payout.status == "RESTORED" else state
     return {
         "expected_fen": expected,
         "actual_fen": settlement["amount_fen"] if settlement and payout.status in SETTLED else None,

@@ -20,7 +20,7 @@ from ledger.state import Reader
 from node.agents.ports import Ports
 from node.errors import NodeError
 
-SETTLED: Final = frozenset({"SETTLED_CLAIMED", "PAID"})
+SETTLED: Final = frozenset({"SETTLED_CLAIMED", "PAID", "RESTORED"})
 """Payouts that the insurer says its bank booked. No later status is without a settlement."""
 
 

@@ -6,9 +6,12 @@ from typing import Any
 
 from contracts.bodies import BODIES
 from contracts.case import decode_case, encode_case, read_case
+from contracts.cases.accounts import empty_use
 from contracts.cases.checking import Mismatch
 from contracts.cases.documents import encode_record, read_record
 from contracts.cases.errors import CaseError
+from contracts.cases.movements import Balance, book_outcome, read_balance
+from contracts.cases.openings import open_account
 from contracts.cases.outcomes import read_adjudication
 from contracts.cases.packages import read_package
 from contracts.einvoice import validate
@@ -35,12 +38,15 @@ from contracts.risk.parameters import (
 from contracts.risk.reading import read_request
 from contracts.tokens import (
     ACKNOWLEDGEMENT_TYPE,
+    AMENDMENT_TYPE,
     CONSENT_TYPE,
     REVOCATION_TYPE,
     decode_acknowledgement,
+    decode_amendment,
     decode_consent,
     decode_revocation,
     peek_acknowledgement,
+    peek_amendment,
 )
 from ledger.encoding import convert, decode, encode
 from ledger.errors import DecodeError, InvalidTransaction
@@ -51,6 +57,18 @@ from tests.fuzz.checking import Decoder
 from tests.fuzz.mutations import Sample, document, toml
 from tests.support.invoices import INPATIENT, OUTPATIENT, VAT, build_red, build_request
 from tests.support.risk_records import claim_document, hospital_document
+
+
+def _account_samples() -> list[Sample]:
+    entry = {"paid_fen": 900, "deductible_used_fen": 50, "days_paid": 3, "day_paid_fen": {"2022-02-01": 900}}
+    use = {
+        "prior_use": {"2022": {"OP": entry}},
+        "family_deductible_used_fen": {"2022": {"OP": 50}},
+        "lifetime_paid_fen": {"OP": 900},
+        "used_invoices": [{"code": "33060121", "number": "0000000001"}],
+    }
+    balance = book_outcome(Balance(empty_use()), use, "cd" * 32)
+    return samples.values(open_account("ab" * 16, 1, balance, "00" * 32))
 
 
 def _text(data: bytes) -> str:
@@ -213,6 +231,24 @@ CONTRACTS = (
         lambda data: peek_acknowledgement(_text(data)),
         lambda: samples.token_samples(ACKNOWLEDGEMENT_TYPE),
         (TokenError,),
+    ),
+    Decoder(
+        "contracts.tokens:decode_amendment",
+        lambda data: decode_amendment(_text(data), _key()),
+        lambda: samples.token_samples(AMENDMENT_TYPE),
+        (TokenError,),
+    ),
+    Decoder(
+        "contracts.tokens:peek_amendment",
+        lambda data: peek_amendment(_text(data)),
+        lambda: samples.token_samples(AMENDMENT_TYPE),
+        (TokenError,),
+    ),
+    Decoder(
+        "contracts.cases.movements:read_balance",
+        lambda data: read_balance(decode(data)),
+        _account_samples,
+        (DecodeError, CaseError),
     ),
     Decoder(
         "contracts.genesis:decode_genesis", decode_genesis, _genesis_samples, (DecodeError,), encode_genesis, weight=2

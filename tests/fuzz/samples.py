@@ -18,7 +18,14 @@ from contracts.execution import ChainState
 from contracts.genesis import genesis_hash
 from contracts.machine.bundle import encode_bundle
 from contracts.membership import validator_set
-from contracts.tokens import ACKNOWLEDGEMENT_TYPE, CONSENT_TYPE, REVOCATION_TYPE
+from contracts.tokens import (
+    ACKNOWLEDGEMENT_TYPE,
+    AMENDMENT_TYPE,
+    CONSENT_TYPE,
+    REVOCATION_TYPE,
+    Amendment,
+    encode_token,
+)
 from ledger.blocks import encode_block
 from ledger.certificates import ValidatorSet
 from ledger.crypto import ed25519
@@ -50,6 +57,10 @@ class Story:
         self.payout_id = self.network.payout_id(self.claim_id, policy.policy_id)
         self.network.pay(self.payout_id)
         self.acknowledgement = self.network.make_ack(self.payout_id)
+        amendment = Amendment(
+            1, NETWORK, self.customer.consent_id, policy.account_id, 1, make_bytes("account").hex(), "ab" * 16
+        )
+        self.amendment = encode_token(amendment, AMENDMENT_TYPE, self.customer.seed)
         self.revocation = self.network.make_revocation(self.customer)
         revoke = bodies.ConsentRevoke(self.customer.consent_id, self.revocation, None)
         self.network.do("consent.revoke", revoke, "hospital-two")
@@ -133,6 +144,7 @@ def token_samples(kind: str) -> list[Sample]:
         CONSENT_TYPE: story().customer.token,
         REVOCATION_TYPE: story().revocation,
         ACKNOWLEDGEMENT_TYPE: story().acknowledgement,
+        AMENDMENT_TYPE: story().amendment,
     }
     return token_sample(tokens[kind], story().customer.seed)
 

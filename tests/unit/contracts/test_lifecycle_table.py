@@ -13,7 +13,7 @@ ENDS = {
     "case": {"COMPLETE"},
     "record": {"ACCEPTED", "REJECTED"},
     "claim": {"CLOSED"},
-    "payout": {"PAID", "NOT_DUE"},
+    "payout": {"RESTORED", "NOT_DUE"},
 }
 
 

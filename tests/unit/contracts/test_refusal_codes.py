@@ -19,6 +19,7 @@ MODULES = (
     "claims",
     "adjudication",
     "payouts",
+    "accounts",
     "governance",
     "offences",
     "releases",
