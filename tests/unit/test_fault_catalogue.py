@@ -21,7 +21,7 @@ IDS = [
     *(f"X{i}" for i in range(1, 7)),
     *(f"O{i}" for i in range(1, 11)),
 ]
-MAY_WAIT = {"B19", "O4", "O5", "O6", "O7", "O8", "O9"}
+MAY_WAIT = {"B19", "O4", "O5", "O6", "O7", "O9"}
 """Rows about features that are not here yet."""
 BUGS = [str(number) for number in range(1, 31)]
 MUST_BE_TRIED = {"1", "2", "3", "4", "5", "6", "8", "10", "11", "16", "22", "24", "25", "29"}
