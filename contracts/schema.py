@@ -121,7 +121,10 @@ def read_record(value: Any, fields: Sequence[Field]) -> dict[str, Any]:
     for name, reader, default in fields:
         item = value.get(name)
         if item is not None:
-            found[name] = _read_at(name, reader, item)
+            try:
+                found[name] = reader(item)
+            except InputError as error:
+                raise error.under(name) from None
         elif default is not REQUIRED:
             found[name] = default
         elif name in value:

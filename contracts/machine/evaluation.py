@@ -124,17 +124,19 @@ def _check_result(text: Any, limit: int) -> str:
 
 
 def _check_value(value: Any, depth: int) -> None:
+    """Whole numbers within +-(2^53-1), texts, truth values and nothing, MAX_DEPTH deep."""
     if depth > MAX_DEPTH:
         raise ProgramFailed("result", f"the result is nested deeper than {MAX_DEPTH}")
     kind = type(value)
-    if kind is int:
-        if not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise ProgramFailed("result_range", "a figure of the result is beyond +-(2^53-1)")
-    elif kind is dict:
-        for item in value.values():
+    items = value.values() if kind is dict else value if kind is list else (value,)
+    for item in items:
+        kind = type(item)
+        if kind is str:
+            continue
+        if kind is int:
+            if not -MAX_INTEGER <= item <= MAX_INTEGER:
+                raise ProgramFailed("result_range", "a figure of the result is beyond +-(2^53-1)")
+        elif kind is dict or kind is list:
             _check_value(item, depth + 1)
-    elif kind is list:
-        for item in value:
-            _check_value(item, depth + 1)
-    elif kind is float:
-        raise ProgramFailed("result", "the result holds a number that is not whole")
+        elif kind is float:
+            raise ProgramFailed("result", "the result holds a number that is not whole")

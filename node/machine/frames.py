@@ -38,25 +38,32 @@ def write_frame(pipe: int, kind: bytes, payload: bytes) -> None:
 
 
 def read_frame(pipe: int, *, seconds: float | None = None) -> tuple[bytes, bytes]:
-    """The kind and payload of the next frame, waiting at most `seconds` for all of it (None: for ever)."""
+    """The kind and payload of the next frame, waiting at most `seconds` for all of it (None: for ever).
+
+    The other end sends one frame and then waits, so that a frame is mostly one read; more than a frame is none.
+    """
     deadline = None if seconds is None else time.monotonic() + seconds
-    kind, length = _HEADER.unpack(_read_exactly(pipe, _HEADER.size, deadline))
-    if length > MAX_FRAME_BYTES:
+    start = _read_some(pipe, deadline)
+    while len(start) < _HEADER.size:
+        start += _read_some(pipe, deadline)
+    kind, length = _HEADER.unpack_from(start)
+    missing = _HEADER.size + length - len(start)
+    if length > MAX_FRAME_BYTES or missing < 0:
         raise EndOfWorker
-    return kind, _read_exactly(pipe, length, deadline)
+    parts = [start[_HEADER.size :]]
+    while missing:
+        parts.append(_read_some(pipe, deadline, missing))
+        missing -= len(parts[-1])
+    return kind, b"".join(parts)
 
 
-def _read_exactly(pipe: int, count: int, deadline: float | None) -> bytes:
-    parts: list[bytes] = []
-    while count:
-        if deadline is not None:
-            _wait(pipe, deadline)
-        part = os.read(pipe, min(count, READ_BYTES))
-        if not part:
-            raise EndOfWorker
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
+def _read_some(pipe: int, deadline: float | None, most: int = READ_BYTES) -> bytes:
+    if deadline is not None:
+        _wait(pipe, deadline)
+    part = os.read(pipe, min(most, READ_BYTES))
+    if not part:
+        raise EndOfWorker
+    return part
 
 
 def _wait(pipe: int, deadline: float) -> None:

@@ -290,3 +290,16 @@ def test_whatever_stands_anywhere_gives_a_case_or_an_input_error(path: str, valu
 def test_whatever_bytes_come_give_a_value_or_an_input_error(data: bytes) -> None:
     with contextlib.suppress(InputError):
         decode_document(data)
+
+
+@pytest.mark.parametrize("text", ['"\\\\ud800"', '"\\ud83d\\ude00"', '"\\u4e2d"', '"\\\\\\\\uDEAD"'])
+def test_an_escape_that_only_looks_like_half_a_pair_is_text(text: str) -> None:
+    assert decode_document(text) == json.loads(text)
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\uDFFF", "\\\\\\udbff", "a\\udc00\\ud83d"])
+def test_half_a_pair_is_found_wherever_it_stands(half: str) -> None:
+    for text in (f'"{half}"', f'[["{half}"]]', f'{{"{half}": 1}}', f'{{"a": {{"b": ["{half}"]}}}}'):
+        with pytest.raises(InputError) as caught:
+            decode_document(text)
+        assert caught.value.code == "json"
