@@ -14,6 +14,8 @@ MAX_FAULTS: Final = 200
 """Faults that are collected; a table that is wrong throughout is not put right from a longer list."""
 MAX_FAULTS_IN_LINE: Final = 8
 """Faults that the one-line text of the error holds; all of them are in `faults`."""
+MAX_NAME: Final = 100
+"""Characters of a file's name: whoever sends the folder chose it."""
 MAX_QUOTED: Final = 40
 """Characters of a cell that a fault repeats."""
 
@@ -54,7 +56,8 @@ class FaultList:
     def add(self, file: str, place: str, code: str, detail: str) -> None:
         """One more fault; beyond the bound it is dropped."""
         if len(self._faults) < MAX_FAULTS:
-            self._faults[ProductFault(file, place, code, detail)] = None
+            name = shorten(file, MAX_NAME)
+            self._faults[ProductFault(name, place, code, detail)] = None
 
     def __len__(self) -> int:
         return len(self._faults)

@@ -279,7 +279,7 @@ BYTES = {
     "an open quote": (b'plan\n"A', "csv"),
     "nothing": (b"", "empty"),
     "only remarks": (b"# a\n,,\n", "empty"),
-    "too long": (b"plan\n" + b"\n" * MAX_SHEET_BYTES, "too_large"),
+    "too long": (b"plan\nA\n" + (b"#" + b"x" * 7_000 + b"\n") * (MAX_SHEET_BYTES // 7_000 + 1), "too_large"),
     "too many rows": (b"plan\n" * (MAX_ROWS + 1), "too_large"),
     "too many columns": (b"plan" + b",x" * MAX_COLUMNS, "too_large"),
     "too long a cell": (b"plan\n" + b"x" * (MAX_CELL + 1), "too_large"),
@@ -324,6 +324,14 @@ def test_faults_are_bounded_and_quoted_printable() -> None:
     assert len(caught.value.faults) == MAX_FAULTS
     assert str(caught.value).isprintable()
     assert "more" in str(caught.value)
+
+
+def test_a_file_name_is_shown_as_one_printable_word() -> None:
+    name = "\x1b[31m" + "x" * 5_000 + ".csv"
+    with pytest.raises(ProductRefused) as caught:
+        read_product_folder(folder() | {name: b""}, STANDARD)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500
 
 
 def test_any_cannot_multiply_without_bound() -> None:
