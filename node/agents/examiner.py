@@ -6,6 +6,7 @@ can neither fill the disk nor slow the node down.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
@@ -23,6 +24,9 @@ from node.vault.worklist import WorkItem
 MAX_REPORTS: Final = 200
 """Reports kept, the newest: an insurer has at most four proposals open at a time."""
 REPORTS: Final = "contract-reports"
+MAX_TRIES: Final = 3
+"""Of a check that this machine may be to blame for: only then is its failure the report."""
+RETRIED: Final = frozenset({"crashed", "no_process", "time", "worker"})
 _log = structlog.get_logger()
 
 
@@ -34,6 +38,7 @@ class ExaminerAgent(Agent):
     def __init__(self, ports: Ports) -> None:
         super().__init__(ports)
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._tries: Counter[str] = Counter()
 
     def interests(self, event: Event) -> Iterable[str]:
         return (event.subject,) if event.topic == "governance.proposed" else ()
@@ -78,6 +83,11 @@ class ExaminerAgent(Agent):
     async def _examine(self, proposal_id: str, texts: Texts) -> None:
         try:
             report = await self._ask(texts)
+            self._tries[proposal_id] += 1
+            if report["code"] in RETRIED and self._tries[proposal_id] < MAX_TRIES:
+                _log.warning("contract.check_failed", proposal=proposal_id, code=report["code"])
+                return
+            del self._tries[proposal_id]
             with self.vault.transaction():
                 self._keep(proposal_id, report)
                 for item in self.vault.work.open_items(self.name):

@@ -68,7 +68,7 @@ async def examine(texts: Texts, *, seconds: float = EXAMINE_SECONDS) -> dict[str
             return msgspec.json.decode(answer, type=dict[str, Any])
     except msgspec.DecodeError:
         pass
-    return build_failure("crashed", "the process that checks it ended without a report")
+    return build_failure("crashed", f"the process that checks it ended with code {process.returncode} and no report")
 
 
 def main() -> None:

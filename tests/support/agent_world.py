@@ -19,7 +19,7 @@ from contracts.case import Case, encode_case
 from contracts.cases.evidence import date_of
 from contracts.execution import ChainState
 from contracts.genesis import Genesis, Parameters
-from contracts.machine.bundle import ProgramBundle
+from contracts.machine.bundle import ProgramBundle, encode_bundle
 from contracts.machine.evaluation import LoadedProgram, load_program
 from contracts.states import ClaimState, read_claim, read_payout
 from ledger.crypto.keys import KeyPair, key_from_secret
@@ -66,7 +66,8 @@ class LocalMachine:
 
     async def examine(self, texts: Texts) -> dict[str, Any]:
         def load(bundle: ProgramBundle) -> Callable[[str], str]:
-            program = load_program(bundle)
+            source = encode_bundle(bundle).decode()
+            program = _programs.get(source) or _programs.setdefault(source, load_program(bundle))
             return lambda case_text: program.run(case_text).result
 
         return build_report(texts, check_with(load))

@@ -13,7 +13,7 @@ from contracts.machine.bundle import ProgramBundle, build_bundle, encode_bundle
 from contracts.machine.evaluation import load_program
 from contracts.product import read_product
 from ledger.encoding import encode
-from node.agents.examiner import MAX_REPORTS, ExaminerAgent
+from node.agents.examiner import MAX_REPORTS, MAX_TRIES, ExaminerAgent
 from node.machine.examining import MAX_LISTED, MAX_TEXT, Texts, examine
 from node.machine.programs import standard_examples, standard_program
 from tests.support.agent_world import World, standard_product
@@ -142,7 +142,10 @@ def test_reports_are_bounded(tmp_path: Path) -> None:
 
 
 def test_a_node_that_cannot_start_a_process_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(_: Texts) -> dict[str, Any]:
+    asked: list[Texts] = []
+
+    async def refuse(texts: Texts) -> dict[str, Any]:
+        asked.append(texts)
         raise OSError(11, "no more processes")
 
     async def story() -> None:
@@ -150,8 +153,12 @@ def test_a_node_that_cannot_start_a_process_says_so(tmp_path: Path, monkeypatch:
         monkeypatch.setattr(examiner_of(world).ports.machine, "examine", refuse)
         proposal = propose_contract(world.network, sound(world)).results[0].subject or ""
         await settle(world)
+        assert examiner_of(world).report(proposal) is None, "it may be better in a minute"
+        for _ in range(MAX_TRIES + 1):
+            await settle(world)
         report = examiner_of(world).report(proposal)
         assert report is not None
         assert report["code"] == "no_process"
+        assert len(asked) == MAX_TRIES
 
     asyncio.run(story())
