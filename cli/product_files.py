@@ -1,8 +1,7 @@
 """Product folders on a disk: which files count, and how much of them is read.
 
-Knows file names and sizes. Must not know what the files mean. Always true: nothing outside the folder is read, no
-file is read beyond its bound, and what a spreadsheet or an editor leaves behind (lock files, hidden files) is no part
-of a product.
+Knows file names and sizes. Must not know what the files mean. Always true: no file is read beyond its bound, and what
+a spreadsheet or an editor leaves behind (lock files, hidden files) is no part of a product.
 """
 
 from pathlib import Path
