@@ -131,6 +131,14 @@ def restore_movement(payout_id: str, effect: Use) -> Movement:
     return Movement("restore", payout_id, amount, amount, effect)
 
 
+def take_back(balance: Balance, payout_id: str, effect: Use) -> Balance:
+    """The balance without a settled outcome, whose reservation had this effect. One that no version captured yet is
+    captured on the way. Raises CaseError `ACCOUNT_NEGATIVE`."""
+    if reservation_of(balance, payout_id) is not None:
+        balance = apply_movement(balance, capture_movement(balance, payout_id))
+    return apply_movement(balance, restore_movement(payout_id, effect))
+
+
 def apply_movement(balance: Balance, movement: Movement) -> Balance:
     """The balance after one movement. Raises CaseError `ACCOUNT_CROWDED`, `ACCOUNT_NEGATIVE`, `RESERVATION_UNKNOWN`,
     `RESERVATION_REPEATED`."""
