@@ -285,5 +285,10 @@ def test_a_pruned_store_whose_state_was_changed(folder: Path) -> None:
     row_values = state_values(KEY, Versioned(item.version + 1, item.entry, item.value))
     change(folder, "update state set version = ?, seal = ? where key = ?", row_values[1], row_values[4], KEY)
     assert places(audited(folder)) == [("state", KEY, "differs")]
+    later = {key for at in long_network().blocks[5:] for key in at.changes}
+    key, item = next((key, item) for key, item in block(1).changes.items() if key not in later)
+    row_values = state_values(key, Versioned(item.version, item.entry, (item.value or b"") + b" "))
+    change(folder, "update state set value = ?, seal = ? where key = ?", row_values[3], row_values[4], key)
+    assert ("kept_entries", "height 5", "base") in places(audited(folder))  # no root binds a value, its entry does
     change(folder, "delete from kept_entries")
     assert ("kept_entries", "height 5", "base") in places(audited(folder))
