@@ -20,6 +20,7 @@ from ledger.certificates import verify_finality
 from ledger.encoding import decode, encode
 from ledger.errors import DecodeError, InvalidProof, KeyFileError
 from node.api.answers import read_body
+from node.api.contracts import Ballot, Proposal
 from node.api.customers import Consents, PayeeRequest, RevocationRequest
 from node.api.events import _start
 from node.api.evidence import Policies, Records
@@ -79,6 +80,11 @@ def _bodies(kind: type) -> Decoder:
         PayeeRequest: {"token": "a.b.c", "envelope": "00ff"},
         Records: {"consent_id": ID, "documents": [{"record_type": "invoice", "document": OUTPATIENT}]},
         Policies: {"policies": [{"terms": {}, "product": {}}]},
+        Proposal: {
+            "changes": [{"change": "contract.withdraw", "product_hash": ID, "reason": "fault"}],
+            "expires_ms": 1,
+        },
+        Ballot: {"despite_faults": "agreed"},
     }
     name = f"node.api.answers:read_body/{kind.__name__}"
     return Decoder(name, _body(kind), lambda: samples.values(values[kind]), (ApiError,))
@@ -207,7 +213,7 @@ def _verified_dossier(data: bytes) -> Any:
 
 
 OUTSIDE = (
-    *(_bodies(kind) for kind in (Consents, RevocationRequest, PayeeRequest, Records, Policies)),
+    *(_bodies(kind) for kind in (Consents, RevocationRequest, PayeeRequest, Records, Policies, Proposal, Ballot)),
     Decoder(
         "node.api.transactions:split_batch",
         split_batch,

@@ -42,6 +42,7 @@ EXEMPT = {
     "ledger.mappages:parse_page_path": "paths that this program made; behind decode_page",
     "node.agents.facts:read_facts": "a look-up in state",
     "node.agents.mail:read_parcels": "parcels of the vault in the closed forms of node.agents.messages",
+    "node.agents.rulebook:read_tables": "a look-up in state",
     "node.agents.programs:read_bundle": "behind load_program in the registry, which starts with it",
     "node.api.answers:read_body": "in the registry once for each form of body",
     "node.assembly:read_genesis": "bytes of a file; genesis_state decodes them",
@@ -59,7 +60,7 @@ EXEMPT = {
     "node.ordering.blocksync:read_range": "blocks of the own store",
 }
 """module:function -> why no case of its own."""
-LOOK_UPS = ("contracts.offences", "contracts.states", "contracts.validators")
+LOOK_UPS = ("contracts.catalogue", "contracts.offences", "contracts.states", "contracts.validators")
 """Modules whose `read_*` are look-ups in state by key."""
 
 
