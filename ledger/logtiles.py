@@ -8,6 +8,7 @@ full tiles below it give the same roots and proofs as the whole list of leaves (
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from ledger.errors import InvalidProof
@@ -18,6 +19,9 @@ TILE_WIDTH: Final = 1 << TILE_HEIGHT
 TILE_BYTES: Final = TILE_WIDTH * HASH_BYTES
 MAX_LEVEL: Final = 6
 """Tiles of level 6 stand on 2^48 leaves; MAX_SIZE entries need no higher one."""
+MAX_FOLDS: Final = 4_096
+"""Subtrees whose roots are remembered, by their hashes: the right edge and the upper tiles of the log, which every
+proof under one head needs. Half of a tile is 4 kB, most are far smaller: 6 MB."""
 
 Tile: TypeAlias = tuple[int, int, bytes]
 """(level, index, 256 hashes)"""
@@ -116,6 +120,7 @@ def node_reader(tile: TileReader) -> Callable[[int, int], bytes]:
     return node
 
 
+@lru_cache(maxsize=MAX_FOLDS)
 def _fold(hashes: bytes, count: int) -> bytes:
     if len(hashes) != count * HASH_BYTES:
         raise InvalidProof("range", "the log has not reached that hash")

@@ -4,8 +4,11 @@ Two different lists never give the same bytes. Not an encoding of anything that 
 """
 
 from collections.abc import Iterable
+from struct import Struct
 
 from ledger.errors import DecodeError
+
+_LENGTH = Struct(">I")
 
 
 def join_parts(parts: Iterable[bytes]) -> bytes:
@@ -37,3 +40,14 @@ def first_part(data: bytes) -> bytes:
     if end > len(data):
         raise DecodeError("truncated", "the part at byte 0 is cut off")
     return data[4:end]
+
+
+def part_at(data: bytes, number: int) -> bytes | None:
+    """Part `number` (0-based), None if there are fewer or it is cut off. The others are not looked at."""
+    at, size = 0, len(data)
+    for _ in range(number):
+        if at + 4 > size:
+            return None
+        at += 4 + _LENGTH.unpack_from(data, at)[0]
+    end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+    return data[at + 4 : end] if end <= size and at + 4 <= size else None

@@ -33,6 +33,7 @@ from ledger.storetables import (
     SpineRow,
     bodies,
     decode_changes,
+    open_entry,
     open_parts,
     spine,
     state,
@@ -314,14 +315,14 @@ class Store:
         return height, first_leaf
 
     def entry(self, index: int) -> bytes:
-        """Log entry `index` (0-based). Raises StoreError `unknown_entry`, `damaged`."""
+        """Log entry `index` (0-based), bound by its leaf of the log. Raises StoreError `unknown_entry`, `damaged`."""
         if 0 <= index < self.remains.base_size:
             raise self.remains.pruned(f"log entry {index}")
         height, first_leaf = self._place_of(index)
-        if self.is_whole(height):
-            return self.entries(height)[index - first_leaf]
         at = index % TILE_WIDTH * HASH_BYTES
-        return self.remains.entry(self.tile(0, index // TILE_WIDTH)[at : at + HASH_BYTES])
+        leaf = self.tile(0, index // TILE_WIDTH)[at : at + HASH_BYTES]
+        rows = self._read_body["entries"](height)
+        return open_entry(rows[0][0], index - first_leaf, leaf) if rows else self.remains.entry(leaf)
 
     def certificate_at(self, height: int) -> bytes | None:
         """The certificate of exactly this block; None if a descendant's certificate made it final."""

@@ -13,7 +13,8 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, Met
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.errors import DecodeError, StoreError
-from ledger.parts import join_parts, split_parts
+from ledger.merkle import leaf_hash
+from ledger.parts import join_parts, part_at, split_parts
 from ledger.state import Versioned
 
 SCHEMA_VERSION = 4
@@ -220,6 +221,17 @@ def open_parts(data: bytes) -> tuple[bytes, ...]:
         return split_parts(data)
     except DecodeError as error:
         raise StoreError("damaged", error.detail) from None
+
+
+def open_entry(sealed: object, number: int, leaf: bytes) -> bytes:
+    """Entry `number` of a block's column, which has this leaf hash in the log. Raises StoreError `damaged`.
+
+    The hash binds it, so neither the other entries nor the checksum over all of them are looked at.
+    """
+    found = part_at(sealed[CHECK_BYTES:], number) if isinstance(sealed, bytes) else None
+    if found is None or leaf_hash(found) != leaf:
+        raise StoreError("damaged", f"log entry with leaf hash {leaf.hex()}: its block holds another one in its place")
+    return found
 
 
 def encode_changes(changes: Mapping[str, Versioned]) -> bytes:

@@ -18,6 +18,7 @@ from contracts.receipts import Receipt
 from contracts.states import ClaimState, PayoutState, decode_state
 from contracts.validators import closes_epoch, read_validators
 from ledger.blocks import Header, decode_block, header_hash
+from ledger.certificates import Certificate
 from ledger.encoding import decode_as, encode_trusted
 from ledger.errors import DecodeError, LedgerError, StoreError
 from ledger.merkle import Frontier, leaf_hash
@@ -65,6 +66,7 @@ class Chain:
         self._overlays: dict[bytes, Overlay] = {}
         self._feed = Feed(self._load_block)
         self._outcomes = Outcomes()
+        self.certified: tuple[int, Certificate] | None = None  # of the head that proofs were made under last
         self._turn = asyncio.Lock()
         """Whoever writes to the store: one commit or one slice of pruning at a time."""
         self.commits = 0

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from ledger.errors import StoreError
+from ledger.merkle import leaf_hash
+from ledger.parts import join_parts
 from ledger.state import Versioned
 from ledger.store import Store
-from ledger.storetables import FinalBlockRecord
+from ledger.storetables import FinalBlockRecord, seal
 from tests.support.databases import run_sql
 
 CHAIN = bytes(32)
@@ -20,7 +22,7 @@ STRIDE = 487
 
 
 def record(height: int) -> FinalBlockRecord:
-    leaves = tuple(bytes([height, at]) * 16 for at in range(3))
+    entries = tuple(b"entry %d %d" % (height, at) for at in range(3))
     changes = {f"claim/{height}-{at}": Versioned(height, bytes(32), b"value %d" % at) for at in range(4)}
     return FinalBlockRecord(
         height=height,
@@ -32,8 +34,8 @@ def record(height: int) -> FinalBlockRecord:
         receipts=b"receipts %d" % height * 20,
         transactions=(bytes([height]) * 32,),
         first_leaf=3 * (height - 1),
-        entries=tuple(b"entry %d %d" % (height, at) for at in range(3)),
-        leaves=leaves,
+        entries=entries,
+        leaves=tuple(leaf_hash(entry) for entry in entries),
         peaks=(bytes(32),),
         changes=changes,
     )
@@ -62,6 +64,8 @@ def answers(store: Store) -> Iterator[tuple[str, Any]]:
     for name, ask in asked.items():
         for height in range(1, BLOCKS + 1):
             yield f"{name} {height}", _answer(partial(ask, height))
+    for index in range(3 * BLOCKS):
+        yield f"entry {index}", _answer(partial(store.entry, index))
     yield "state", _answer(lambda: sorted(store.state_rows()))
     for height in range(1, BLOCKS + 1):
         yield f"value {height}", _answer(partial(store.state_value, f"claim/{height}-1"))
@@ -165,6 +169,21 @@ def test_a_value_of_another_type_in_place(tmp_path: Path, table: str, column: st
     _check_refused(f"sqlite:///{tmp_path / 'ledger.db'}", table, column, value)
 
 
+def test_an_entry_edited_with_the_checksum_of_its_block(store_url: str) -> None:
+    """P5: an entry is bound by its leaf of the log; the others of the block are read as before."""
+    _write(store_url)
+    true = record(3).entries
+    changed = {"data": seal("entries/3", join_parts((true[0], b"another", true[2])))}
+    assert run_sql(store_url, "UPDATE bodies SET entries = :data WHERE height = 3", changed) == 1
+    store = Store(store_url, CHAIN)
+    try:
+        with pytest.raises(StoreError, match="damaged"):
+            store.entry(7)
+        assert (store.entry(6), store.entry(8)) == (true[0], true[2])
+    finally:
+        store.close()
+
+
 def _check_refused(url: str, table: str, column: str, value: Any) -> None:
     _write(url)
     where = "key = 'claim/3-1'" if table == "state" else "height = 3"
@@ -177,5 +196,6 @@ def _check_refused(url: str, table: str, column: str, value: Any) -> None:
         store.close()
     expected = {"spine": {"spine 3", "certificate_at 3"}, "state": {"state", "value 3"}}
     names = {"leaves": "leaf_hashes"}
-    assert refused == expected.get(table, {f"{names.get(column, column)} 3"})
+    rows = {what for what in refused if not what.startswith("entry ")}  # single entries need more rows than their own
+    assert rows == expected.get(table, {f"{names.get(column, column)} 3"})
     assert codes == {"damaged"}
