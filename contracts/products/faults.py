@@ -52,15 +52,18 @@ class FaultList:
 
     def __init__(self) -> None:
         self._faults: dict[ProductFault, None] = {}
+        self._noted = 0
 
     def add(self, file: str, place: str, code: str, detail: str) -> None:
         """One more fault; beyond the bound it is dropped."""
+        self._noted += 1
         if len(self._faults) < MAX_FAULTS:
             name = shorten(file, MAX_NAME)
             self._faults[ProductFault(name, place, code, detail)] = None
 
     def __len__(self) -> int:
-        return len(self._faults)
+        """How many were noted, those included that the bound dropped: it grows with every fault."""
+        return self._noted
 
     def has(self, *files: str) -> bool:
         """Whether one of these files has a fault."""

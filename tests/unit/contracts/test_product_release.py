@@ -9,7 +9,7 @@ from contracts.identifiers import derive_product_hash
 from contracts.machine.bundle import build_bundle
 from contracts.product import read_product
 from contracts.products.examples import Example
-from contracts.products.faults import ProductRefused
+from contracts.products.faults import MAX_FAULTS, ProductRefused
 from contracts.products.release import Release, decode_release
 from contracts.products.rules import review_tables
 from ledger.encoding import encode
@@ -140,6 +140,11 @@ def test_all_faults_of_all_texts_are_listed() -> None:
     assert {fault[0] for fault in faults(program="", tables="", examples="", title="\n")} == {
         *("program", "tables", "examples", "title")
     }
+
+
+def test_beyond_the_bound_of_faults_nothing_unsound_passes() -> None:
+    bad = [{"name": f"a{number:03d}", "title": 5, "worked": ""} for number in range(150)]
+    assert len(faults(examples=text(bad))) == MAX_FAULTS
 
 
 def test_pharmacies_need_a_ratio_without_a_level() -> None:
