@@ -126,6 +126,7 @@ class InsurerAgent(Agent):
                 self.claims.set_status(claim_id, "reported")
                 return await self._accept(claim_id, claim)
             case "FILED":
+                self._take_acceptance(claim_id)
                 return self._wait_for_evidence(claim_id, claim)
             case "EVIDENCE_COMPLETE":
                 return await self._decide(claim_id, claim)
@@ -151,6 +152,12 @@ class InsurerAgent(Agent):
             return wait(progress.receipt.code)
         self.vault.outbox.release("account", claim_id)
         return AGAIN
+
+    def _take_acceptance(self, claim_id: str) -> None:
+        """The claim is ours: what was held back until then leaves, and its receipt is done with."""
+        if self.vault.work.submission(f"accept/{claim_id}") is not None:
+            self.vault.outbox.release("account", claim_id)
+            self.submitter.settle(f"accept/{claim_id}")
 
     def _build_accept(self, claim_id: str, claim: ClaimState) -> ClaimAccept:
         """The openings of the accounts go to whoever the policies name for escalation (protocol rule 6)."""

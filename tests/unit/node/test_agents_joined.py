@@ -102,6 +102,7 @@ def test_who_joins_again_and_again_loses_no_receipt(world: World, name: str, eve
         await _pay(world, wallet)
         kept = world.houses["commission"].commission
         assert kept is not None
+        assert kept.vault.parcels("account", world.claim_id(wallet), sender="insurer"), "for escalation"
         assert kept.vault.get_secret(f"invoice/{kept.nullifier_of(invoice()[1]).nullifier}") is not None
 
     asyncio.run(story())

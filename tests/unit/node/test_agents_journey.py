@@ -56,6 +56,7 @@ def test_founding_case_is_paid_and_closed(world: World, forgetful: bool) -> None
         lock = commission.nullifier_of(invoice()[1]).nullifier
         assert commission.vault.get_secret(f"invoice/{lock}") is not None, "for a red invoice that reverses it"
         assert commission.vault.work.submitted("commission") == {}
+        assert commission.vault.parcels("account", world.claim_id(wallet), sender="insurer"), "for escalation"
 
     asyncio.run(story())
 
