@@ -15,8 +15,8 @@ from contracts.cases.errors import CaseError
 from contracts.cases.movements import book_outcome, read_balance
 from contracts.cases.openings import Opening, Outcome, Salt, open_account, open_pool, open_result
 from contracts.identifiers import derive_payout_id
-
-RESULT_FIELDS = frozenset({"policy_no", "benefits", "total_fen", "net_fen", "decision", "review", "review_reasons"})
+from contracts.machine.errors import ProgramFailed
+from contracts.machine.outputs import check_output, check_trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,14 @@ class ClaimFacts:
 
 
 def read_adjudication(case: Case, output: Any, trace: Iterable[Any]) -> Adjudication:
-    """A program's output, checked for what is used here. Raises CaseError `RESULT_FORM`."""
-    results = output.get("results") if isinstance(output, dict) else None
-    if not isinstance(results, list) or len(results) != len(case["policies"]):
-        raise CaseError("RESULT_FORM", "the program gives one result for each policy")
-    for result, policy in zip(results, case["policies"], strict=True):
-        if not isinstance(result, dict) or not result.keys() >= RESULT_FIELDS:
-            raise CaseError("RESULT_FORM", "a result lacks a field of the specification")
-        if result["policy_no"] != policy["policy_no"]:
-            raise CaseError("RESULT_FORM", "results follow the order of the policies")
-    return Adjudication(tuple(results), tuple(trace))
+    """A program's output and explanation, checked so that both can be used. Raises CaseError `RESULT_FORM`."""
+    steps = list(trace)
+    try:
+        check_output(output, [policy["policy_no"] for policy in case["policies"]])
+        check_trace(steps)
+    except ProgramFailed as error:
+        raise CaseError("RESULT_FORM", error.detail) from None
+    return Adjudication(tuple(output["results"]), tuple(steps))
 
 
 def review_reasons(adjudication: Adjudication) -> list[str]:

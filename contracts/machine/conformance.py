@@ -56,7 +56,7 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return len(self.gives) + len(self.fails) + len(self.refused) + len(self.programs)
 
 
-def read_topic(text: str | bytes) -> Topic:
+def build_topic(text: str | bytes) -> Topic:
     """A file of the suite. Raises msgspec.ValidationError: the suite is this project's own."""
     return msgspec.json.decode(text, type=Topic)
 

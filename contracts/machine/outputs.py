@@ -70,7 +70,7 @@ def check_output(output: Any, policies: Sequence[str]) -> ProgramOutput:
     try:
         typed = msgspec.convert(output, ProgramOutput)
     except msgspec.ValidationError as error:
-        raise ProgramFailed("result_form", f"no result of the specification: {error}") from None
+        raise ProgramFailed("result_form", f"no result of the specification at {_place(error)}") from None
     if [result.policy_no for result in typed.results] != list(policies):
         raise ProgramFailed("result_form", "the results are not one for each policy, in their order")
     for index, result in enumerate(typed.results):
@@ -83,7 +83,12 @@ def check_trace(trace: Any) -> list[TraceStep]:
     try:
         return msgspec.convert(trace, list[TraceStep])
     except msgspec.ValidationError as error:
-        raise ProgramFailed("trace_form", f"no explanation: {error}") from None
+        raise ProgramFailed("trace_form", f"no explanation at {_place(error)}") from None
+
+
+def _place(error: msgspec.ValidationError) -> str:
+    """The path alone: what stands before it can quote a value."""
+    return str(error).rpartition(" - at ")[2] if " - at " in str(error) else "`$`"
 
 
 def _check_sums(result: PolicyResult, at: str) -> None:

@@ -9,7 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from contracts.machine.bundle import ProgramBundle, build_bundle
-from contracts.machine.conformance import Topic, read_topic
+from contracts.machine.conformance import Topic, build_topic
 from contracts.machine.errors import ProgramRefused
 from contracts.machine.language import MAX_FILES, MAX_SOURCE_BYTES
 
@@ -33,7 +33,7 @@ def conformance_topics() -> dict[str, Topic]:
     """The conformance suite of the language level, by topic (contracts.machine.conformance)."""
     folder = files("contracts").joinpath("machine", "conformance")
     found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".json")), key=lambda entry: entry.name)
-    return {entry.name.removesuffix(".json"): read_topic(entry.read_bytes()) for entry in found}
+    return {entry.name.removesuffix(".json"): build_topic(entry.read_bytes()) for entry in found}
 
 
 def read_program(folder: Path) -> ProgramBundle:

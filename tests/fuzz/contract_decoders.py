@@ -109,7 +109,8 @@ def _adjudication(data: bytes) -> Any:
 
 
 def _adjudication_samples() -> list[Sample]:
-    fields = {"benefits": [], "total_fen": 0, "net_fen": 0, "decision": "zero", "review": False, "review_reasons": []}
+    amounts = dict.fromkeys(("total_fen", "advance_fen", "net_fen", "recoverable_fen", "claimed_fen"), 0)
+    fields = amounts | {"benefits": [], "decision": "zero_pay", "review": False, "review_reasons": []}
     results = [{"policy_no": item["policy_no"], **fields} for item in samples.cases()[0]["policies"]]
     return samples.values({"results": results})
 

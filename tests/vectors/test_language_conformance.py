@@ -10,7 +10,7 @@ import pytest
 
 from contracts.case import encode_case, read_case
 from contracts.machine.bundle import ProgramBundle, build_bundle
-from contracts.machine.conformance import Run, Topic, check_topic, read_topic
+from contracts.machine.conformance import Run, Topic, build_topic, check_topic
 from contracts.machine.errors import ProgramRefused
 from contracts.machine.evaluation import load_program
 from contracts.machine.language import BUILTINS, GIVEN, METHODS
@@ -72,13 +72,13 @@ WRONG: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("document", WRONG, ids=str)
 def test_an_interpreter_that_differs_is_found_out(document: dict[str, Any]) -> None:
-    assert len(list(check_topic(read_topic(json.dumps(document)), load))) == 1
+    assert len(list(check_topic(build_topic(json.dumps(document)), load))) == 1
 
 
 def test_a_topic_that_holds_something_else_is_no_topic() -> None:
     assert Topic().size == 0
     with pytest.raises(ValueError, match="unknown field"):
-        read_topic('{"give": []}')
+        build_topic('{"give": []}')
 
 
 def test_a_program_that_does_not_load_is_refused_in_one_way() -> None:

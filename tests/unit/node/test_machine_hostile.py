@@ -201,3 +201,14 @@ def test_a_worker_gives_way_to_the_node() -> None:
         assert runner._process is not None
         own = os.getpriority(os.PRIO_PROCESS, 0)
         assert os.getpriority(os.PRIO_PROCESS, runner._process.pid) == min(19, own + NICENESS)
+
+
+def test_a_refused_output_quotes_nothing_of_it() -> None:
+    secret = "张三 J20.9"
+    for output in (secret, {"results": [{"policy_no": "P", "decision": secret}]}, {"results": {secret: 1}}):
+        with pytest.raises(ProgramFailed) as caught:
+            check_output(output, ["P"])
+        assert secret not in caught.value.detail
+    with pytest.raises(ProgramFailed) as caught:
+        check_trace([{"policy_no": "P", "rule": "1", "what": "x", "at": {secret: 5}, "inputs": {}, "result": None}])
+    assert (caught.value.code, secret in caught.value.detail) == ("trace_form", False)
