@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cli.client import NodeClient
-from cli.errors import EXIT_NO, CliError, NetworkFailure
+from cli.errors import EXIT_NO, AnswerIsNo, CliError, NetworkFailure
 from cli.node_options import node_options
 from cli.output import json_option, print_json, print_table, print_text
 from cli.product_files import read_release
@@ -197,7 +197,7 @@ def _is_fit(release: "Release") -> bool:
 
 
 def _submit(client: NodeClient, path: str, body: dict[str, Any]) -> str:
-    """Post, wait until it is final; the subject of the receipt. Raises CliError with the receipt's code."""
+    """Post, wait until it is final; the subject of the receipt. Raises AnswerIsNo with the receipt's code."""
     from contracts.refusals import explain_refusal
 
     answer = client.post(path, body, wait=WAIT_S)
@@ -205,7 +205,7 @@ def _submit(client: NodeClient, path: str, body: dict[str, Any]) -> str:
     if receipt is None:
         raise NetworkFailure("pending", f"transaction {answer['tx_id']} is not final yet; look again later")
     if receipt["code"] != "ok":
-        raise CliError(receipt["code"], explain_refusal(receipt["code"]))
+        raise AnswerIsNo(receipt["code"], explain_refusal(receipt["code"]))
     return str(receipt["results"][0]["subject"])
 
 

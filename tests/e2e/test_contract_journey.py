@@ -144,7 +144,7 @@ def test_a_product_goes_from_the_readme_to_a_payout_and_is_superseded(net: Path,
     folder = write_product(tmp_path / "outpatient-80")
     assert "fit to be proposed" in claimnode("contract", "check", folder)
     made = claimnode("contract", "propose", folder, "--node", net / "insurer", "--json")
-    again = claimnode("contract", "propose", folder, "--node", net / "tpa", code=2)
+    again = claimnode("contract", "propose", folder, "--node", net / "tpa", code=1)
     assert "ROLE_MISSING" in again
     proposal, product_hash = made["proposal_id"], made["product_hash"]
     assert vote(net, proposal, "insurer", "tpa") == "open"
@@ -181,4 +181,4 @@ def test_a_proposal_with_faults_is_not_voted_for_by_mistake(net: Path, tmp_path:
     until(lambda: (open_client(str(net / "tpa")).find(f"/v1/proposals/{proposal}") or {}).get("report"))
     assert "check    ok: 1 of 1 examples hold" in claimnode("contract", "vote", proposal, "--node", net / "tpa")
     assert proposal in claimnode("contract", "withdraw", proposal, "--node", net / "insurer")
-    assert "PROPOSAL_OVER" in claimnode("contract", "vote", proposal, "--node", net / "hospital", code=2)
+    assert "PROPOSAL_OVER" in claimnode("contract", "vote", proposal, "--node", net / "hospital", code=1)
