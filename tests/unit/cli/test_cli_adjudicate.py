@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from cli.adjudicate import adjudicate
 from contracts.case import MAX_CASE_BYTES
+from contracts.inputs import ERROR_CODES
 from node.machine.programs import standard_examples
 
 EXAMPLES = [json.loads(text) for text in standard_examples()]
@@ -74,3 +75,45 @@ def test_amounts_that_add_up_beyond_all_bounds_are_a_range_error() -> None:
         invoice["total_fen"] = 2**53 - 1
     result = run("--lines", "-", stdin=json.dumps(case))
     assert json.loads(result.stdout)["error"]["code"] == "range"
+
+
+def changed(path: str, value: Any) -> str:
+    """The first example with one value set; as text, so that what is no JSON can be written too."""
+    case = json.loads(CASES[0])
+    *steps, last = path.strip("/").split("/")
+    holder: Any = case
+    for step in steps:
+        holder = holder[int(step) if isinstance(holder, list) else step]
+    holder[int(last) if isinstance(holder, list) else last] = value
+    return json.dumps(case)
+
+
+PERIOD = json.loads(CASES[0])["policies"][0]["periods"][0]
+BENEFIT = "/policies/0/product/plans/{}/benefits/{}".format(
+    PERIOD["plan"], json.loads(CASES[0])["policies"][0]["product"]["benefit_order"][0]
+)
+BAD_LINES = [
+    (CASES[0][:-1], "json", ""),
+    ("{}", "missing", "/claim"),
+    (changed("/invoices/0/total_fen", 100.5), "type", "/invoices/0/total_fen"),
+    (changed("/invoices/0/total_fen", 100.0), "type", "/invoices/0/total_fen"),
+    (changed("/invoices/0/total_fen", "100"), "type", "/invoices/0/total_fen"),
+    (changed("/invoices/0/total_fen", 2**53), "range", "/invoices/0/total_fen"),
+    (changed("/invoices/0/issue_date", "2023-02-29"), "date", "/invoices/0/issue_date"),
+    (changed("/invoices/0/type", "paper"), "unknown_value", "/invoices/0/type"),
+    (changed("/policies/0/periods/0/plan", "none"), "unknown_value", "/policies/0/periods/0/plan"),
+    (changed("/policies/0/periods", [PERIOD, PERIOD | {"id": "x"}]), "periods_overlap", "/policies/0/periods/1/start"),
+    (changed(f"{BENEFIT}/ratios", []), "no_ratio", f"{BENEFIT}/ratios"),
+    (changed("/claim/claim_no", "x" * 2_000), "too_large", "/claim/claim_no"),
+]
+
+
+def test_each_bad_line_has_its_code_and_its_place_and_the_run_goes_on() -> None:
+    result = run("--lines", "-", stdin="\n".join([*(text for text, _, _ in BAD_LINES), CASES[0]]) + "\n")
+    assert result.exit_code == 0
+    *answers, last = [json.loads(line) for line in result.stdout.splitlines()]
+    found = [(answer["error"]["code"], answer["error"]["path"]) for answer in answers]
+    assert found == [(code, path) for _, code, path in BAD_LINES]
+    assert all(set(answer["error"]) == {"code", "detail", "path"} for answer in answers)
+    assert {code for code, _ in found} == ERROR_CODES
+    assert last == EXAMPLES[0]["expected"]
