@@ -38,7 +38,7 @@ from ledger.writer import PreparedWrite
 SLICE_BLOCKS: Final = 64
 """Blocks of one slice at most."""
 SLICE_ENTRIES: Final = 120
-"""Log entries after which a slice ends. Statements take 70 us an entry: 10 ms, or 35 ms for one block of 500 entries."""
+"""Log entries after which a slice ends. At 70 us an entry: 10 ms, or 35 ms for one block of 500 entries."""
 KEYS: Final = 400
 """Keys of one question; SQLite takes 999 parameters at least."""
 KeepWhole: TypeAlias = Callable[[int, Mapping[str, Versioned]], bool]
