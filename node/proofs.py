@@ -7,10 +7,12 @@ final block, which always has a certificate of its own.
 from contracts.genesis import encode_genesis
 from ledger.blocks import Header, decode_block
 from ledger.certificates import Certificate, decode_certificate
+from ledger.encoding import decode_as
+from ledger.errors import StoreError
 from ledger.logtiles import node_reader
 from ledger.mapproofs import MapProof
 from ledger.merkle import inclusion_proof
-from ledger.state import Versioned, map_key
+from ledger.state import Entry, Versioned, map_key, value_digest
 from node.chain import Chain
 from node.errors import Unavailable
 
@@ -31,10 +33,11 @@ class ChainSource:
 
     @property
     def head(self) -> tuple[Header, Certificate]:
-        encoded = self._chain.store.certificate_at(self._final.height)
-        assert encoded is not None, "the last final block has its own certificate"
         assert self._final.header is not None
-        return self._final.header, decode_certificate(encoded)
+        height, known = self._final.height, self._chain.certified
+        if known is None or known[0] != height:
+            known = self._chain.certified = height, self.certificate(height)
+        return self._final.header, known[1]
 
     def read(self, key: str) -> Versioned | None:
         return self._final.read(key)
@@ -50,7 +53,7 @@ class ChainSource:
 
     def certificate(self, height: int) -> Certificate:
         encoded = self._chain.store.certificate_at(height)
-        assert encoded is not None, "the last block of an epoch has a certificate"
+        assert encoded is not None, "the last final block and the last of an epoch have one"
         return decode_certificate(encoded)
 
     def leaf_path(self, index: int) -> list[bytes]:
@@ -69,3 +72,22 @@ class ChainSource:
     def value_written(self, height: int, key: str) -> bytes | None:
         written = self._chain.store.changes(height).get(key)
         return None if written is None else written.value
+
+
+def check_value(chain: Chain, key: str, found: Versioned) -> None:
+    """Compare a value with what the log entry that wrote it says, before it is given out with a proof.
+
+    The state map binds key, version and entry; the entry binds the value. Raises StoreError `damaged`.
+    """
+    if found == chain.genesis_state.read(key):
+        return
+    try:
+        encoded = chain.store.entry(chain.store.leaf_position(found.entry))
+    except StoreError as error:
+        if error.code not in ("pruned", "unknown_entry"):
+            raise
+        encoded = chain.store.remains.entry(found.entry)
+    digest = None if found.value is None else value_digest(found.value).hex()
+    named = [write for write in decode_as(encoded, Entry).writes if write.key == key]
+    if not named or (named[0].version, named[0].digest) != (found.version, digest):
+        raise StoreError("damaged", f"state {key.split('/')[0]} on disk is not what its log entry wrote")

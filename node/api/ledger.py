@@ -17,7 +17,9 @@ from ledger.state import map_key
 from node.api.answers import Id, answer
 from node.api.port import NodePort, RolesPort
 from node.api.problems import not_found
+from node.chain import Chain
 from node.outcomes import FinalBlock
+from node.proofs import check_value
 
 BYTES_TYPE: Final = "application/vnd.claimnode.block"
 Height = Annotated[int, Path(ge=1, le=2**53 - 1)]
@@ -55,6 +57,8 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort) -> None:
         if final.header is None:
             raise not_found("block")
         found = final.read(key)
+        if found is not None and isinstance(node.chain, Chain):  # else there are no rows on disk
+            check_value(node.chain, key, found)
         block = node.chain.block_at(final.height)
         proof = final.state_map.prove(map_key(key))
         return answer(
