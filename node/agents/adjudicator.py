@@ -15,6 +15,8 @@ from contracts.cases.errors import CaseError
 from contracts.cases.packages import read_package
 from contracts.cases.rerun import rerun
 from contracts.commitments import commit
+from contracts.errors import ContractError
+from contracts.identifiers import derive_payout_id
 from contracts.machine.errors import MachineError
 from contracts.receipts import Event
 from contracts.statements import statement_message
@@ -27,8 +29,9 @@ from node.agents.agent import Agent, Step, done, wait
 from node.agents.amounts import expected_of
 from node.agents.facts import NotYet, read_facts
 from node.agents.mail import post, read_parcels, seal_parcel
-from node.agents.messages import ClosingMessage
+from node.agents.messages import ClosingMessage, RestoringMessage
 from node.agents.paying import FINISHED, close_core_hash
+from node.agents.restoring import amendment_of, restoring_core_hash, restoring_fault
 from node.agents.rulebook import find_source
 from node.vault import StoredParcel
 from node.vault.worklist import WorkItem
@@ -49,7 +52,7 @@ class AdjudicatorAgent(Agent):
         return ()
 
     def arrivals(self, parcel: StoredParcel) -> Iterable[str]:
-        return (parcel.subject,) if parcel.kind in ("adjudication", "closing") else ()
+        return (parcel.subject,) if parcel.kind in ("adjudication", "closing", "restoring") else ()
 
     async def step(self, item: WorkItem) -> Step:
         claim_id = item.subject
@@ -59,7 +62,7 @@ class AdjudicatorAgent(Agent):
         if claim.status == "DECIDED":
             return self._answer_closing(claim_id, claim)
         if claim.status == "CLOSED":
-            return done("closed")
+            return self._answer_restoring(item, claim)
         if next(read_parcels(self.ports, "closing", claim_id, ClosingMessage, sender=claim.insurer), None) is not None:
             return wait("not_decided_here")  # the insurer saw the deciding block before this node did
         return await self._answer_package(item, claim)
@@ -198,15 +201,43 @@ class AdjudicatorAgent(Agent):
             return done("answered")
         code = self._closing_fault(claim_id, claim)
         core_hash = close_core_hash(self.ports.network, claim.insurer, claim_id, asked.nonce, asked.expires_ms)
-        keys = self.ports.keys
-        message = endorsement_message(bytes.fromhex(core_hash), keys.participant, keys.key_id)
-        signature = ed25519.sign(keys.signing.secret, message).hex() if code is None else ""
-        content = {"core_hash": core_hash, "key_id": keys.key_id, "signature": signature, "code": code or "ok"}
+        content = self._endorse(core_hash, code or "ok")
         envelope = seal_parcel(self.ports, "closure", claim_id, content, [claim.insurer])
         with self.vault.transaction():
             post(self.ports, "closure", claim_id, claim.case_id, envelope, [claim.insurer])
             self.vault.put_secret(f"closed/{claim_id}", parcel.digest)
         return done("endorsed" if code is None else code)
+
+    def _answer_restoring(self, item: WorkItem, claim: ClaimState) -> Step:
+        """Endorse an account without an outcome that was reversed, if it is what this node computes."""
+        requests = read_parcels(self.ports, "restoring", item.subject, RestoringMessage, sender=claim.insurer)
+        parcel, asked = next(requests, (None, None))
+        if parcel is None or asked is None:
+            return done("closed")
+        if self.vault.get_secret(f"restored/{item.subject}/{asked.policy_id}") == parcel.digest:
+            return done("answered")
+        package = self.signed_package(item.subject)
+        code = restoring_fault(self.ports, item.subject, claim, package, asked) if package else "NOT_SIGNED_HERE"
+        if code in LATE | {"NOTHING_REVERSED"} and item.attempts < PATIENCE:
+            return wait(code)
+        try:
+            body = amendment_of(asked.account_out, derive_payout_id(item.subject, asked.policy_id, claim.attempt))
+        except (ContractError, LookupError, TypeError):
+            return done("RESTORING_FORM")
+        core_hash = restoring_core_hash(self.ports.network, claim.insurer, body, asked.nonce, asked.expires_ms)
+        content = self._endorse(core_hash, code)
+        envelope = seal_parcel(self.ports, "restored", item.subject, content, [claim.insurer])
+        with self.vault.transaction():
+            post(self.ports, "restored", item.subject, claim.case_id, envelope, [claim.insurer])
+            self.vault.put_secret(f"restored/{item.subject}/{asked.policy_id}", parcel.digest)
+        return done("endorsed" if code == "ok" else code)
+
+    def _endorse(self, core_hash: str, code: str) -> dict[str, str]:
+        """A ClosureMessage: the endorsement of a transaction's core where the code is `ok`."""
+        keys = self.ports.keys
+        message = endorsement_message(bytes.fromhex(core_hash), keys.participant, keys.key_id)
+        signature = ed25519.sign(keys.signing.secret, message).hex() if code == "ok" else ""
+        return {"core_hash": core_hash, "key_id": keys.key_id, "signature": signature, "code": code}
 
     def _closing_fault(self, claim_id: str, claim: ClaimState) -> str | None:
         """Why a close without payment is not endorsed; None if nothing was due under every unpaid payout."""

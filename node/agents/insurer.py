@@ -16,6 +16,7 @@ from contracts.states import (
     read_case,
     read_claim,
     read_consent,
+    read_nullifier,
     read_payout,
     read_policy,
     read_record,
@@ -31,6 +32,7 @@ from node.agents.mail import post, seal_parcel
 from node.agents.paying import Payer
 from node.agents.policies import PolicyBook, current_version
 from node.agents.ports import Ports
+from node.agents.restoring import Restorer
 from node.vault import StoredParcel
 from node.vault.acceptance import claim_of_case
 from node.vault.worklist import WorkItem
@@ -50,6 +52,7 @@ class InsurerAgent(Agent):
         self.claims = ClaimBook(ports)
         self.decider = Decider(ports, self.submitter, Gatherer(ports, self.book), self.claims)
         self.payer = Payer(ports, self.submitter, self.book, self.claims)
+        self.restorer = Restorer(ports, self.submitter, self.book)
 
     async def commit_policies(self, policies: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
         """See PolicyBook.commit_policies."""
@@ -77,7 +80,16 @@ class InsurerAgent(Agent):
         if event.topic == "consent.revoked":
             consent = read_consent(read, event.subject)
             return self._own_of_case(consent.case_id) if consent else ()
-        return ()
+        return self._reversed_by(event.subject) if event.topic == "record.endorsed" else ()
+
+    def _reversed_by(self, record_id: str) -> tuple[str, ...]:
+        """Our claim on the invoice that this record reverses, if it is a red one."""
+        read = self.ports.ledger.final.read
+        record = read_record(read, record_id)
+        lock = read_nullifier(read, record.nullifier) if record and record.nullifier else None
+        original = read_nullifier(read, lock.reverses) if lock and lock.reverses else None
+        reversed_one = read_record(read, original.record_id) if original else None
+        return self._own_of_case(reversed_one.case_id) if reversed_one else ()
 
     def open_in_state(self) -> Iterable[str]:
         """Our claims that are not closed. What was held back until a claim was accepted leaves, if it was."""
@@ -91,7 +103,7 @@ class InsurerAgent(Agent):
             yield claim_id
 
     def arrivals(self, parcel: StoredParcel) -> Iterable[str]:
-        if parcel.kind in ("signatures", "closure"):
+        if parcel.kind in ("signatures", "closure", "restored"):
             return (parcel.subject,)
         if parcel.kind == "payee":
             consent = read_consent(self.ports.ledger.final.read, parcel.subject)
@@ -133,7 +145,8 @@ class InsurerAgent(Agent):
             case "DECIDED":
                 return await self._settle(claim_id)
         self.claims.set_status(claim_id, "closed")
-        return done("closed")
+        package = self.decider.proposal(claim_id)
+        return done("closed") if package is None else await self.restorer.restore(claim_id, claim, package)
 
     async def _accept(self, claim_id: str, claim: ClaimState) -> Step:
         """Take the claim, and the lease on every account at the version that it will be decided on."""

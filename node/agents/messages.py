@@ -59,6 +59,16 @@ class ClosingMessage(_Message, frozen=True, forbid_unknown_fields=True):
     expires_ms: Millis
 
 
+class RestoringMessage(_Message, frozen=True, forbid_unknown_fields=True):
+    """Insurer to co-adjudicator: the account as it is, and as it would be without an outcome that was reversed."""
+
+    policy_id: Hex16
+    account_in: dict[str, Any]
+    account_out: dict[str, Any]
+    nonce: Hex16
+    expires_ms: Millis
+
+
 class ClosureMessage(_Message, frozen=True, forbid_unknown_fields=True):
     """Co-adjudicator to insurer: the endorsement (`code` ok), or why there is none."""
 

@@ -41,6 +41,8 @@ SENDER_ROLES: Final[Mapping[str, frozenset[str]]] = {
     "settlement": frozenset({"insurer"}),
     "closing": frozenset({"insurer"}),
     "closure": frozenset({"tpa", "commission", "auditor", "insurer"}),
+    "restoring": frozenset({"insurer"}),
+    "restored": frozenset({"tpa", "commission", "auditor", "insurer"}),
 }
 KEPT_FOR_CUSTOMER: Final = frozenset({"decision", "settlement"})
 """Kinds that a node of the case keeps for the customer without being able to open them."""
@@ -222,4 +224,6 @@ _RULES: Final[Mapping[Kind, Callable[[Transfer], Verdict]]] = {
     "settlement": _judge_settlement,
     "closing": _judge_to_adjudicator,
     "closure": _judge_from_adjudicator,
+    "restoring": _judge_to_adjudicator,
+    "restored": _judge_from_adjudicator,
 }

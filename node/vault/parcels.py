@@ -34,6 +34,8 @@ Kind: TypeAlias = Literal[
     "settlement",  # insurer -> customer's mailbox: opening of a settlement
     "closing",  # insurer -> co-adjudicator: endorse that a payout was never due
     "closure",  # co-adjudicator -> insurer: that endorsement
+    "restoring",  # insurer -> co-adjudicator: the account without an outcome that was reversed
+    "restored",  # co-adjudicator -> insurer: the endorsement of that amendment
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 

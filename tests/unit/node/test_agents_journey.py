@@ -281,6 +281,42 @@ def test_what_is_decided_is_reserved_until_it_is_settled(world: World) -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("forgetful", [False, True], ids=["running", "restarted before every round"])
+def test_a_reversal_after_the_payment_gives_the_account_back(world: World, forgetful: bool) -> None:
+    """The red invoice comes in a case of its own; the outcome is taken back when no other claim holds the account."""
+
+    async def story() -> None:
+        world.forgetful = forgetful
+        certificate = await world.commit_policy()
+        wallet = await world.grant(certificate)
+        await publish_all(world, wallet)
+        await world.acknowledge(wallet)
+        insurer = world.houses["insurer"].insurer
+        assert insurer is not None
+        later = await world.grant(certificate)
+        await world.publish(later, admission())
+        _, bill = invoice()
+        red = {name: -value if name.endswith("_fen") else value for name, value in bill.items()}
+        red["items"] = [item | {"amount_fen": -item["amount_fen"]} for item in bill["items"]]
+        red |= {"kind": "red", "number": "0000000002", "reverses": {"code": bill["code"], "number": bill["number"]}}
+        await world.publish(later, ("invoice", red))
+        assert world.detail(wallet)["waiting_for"] == "ACCOUNT_LEASED", "the later stay holds the account"
+        right = invoice(3)
+        await world.publish(later, discharge(invoice_count=2), right)
+        await world.wait(10_000)
+        assert world.detail(wallet)["payouts"][0]["account"] == "restored"
+        account = read_account(world.network.state.read, certificate["account_id"])
+        assert account is not None
+        assert account.cause == f"restore/{world.claim(wallet).payouts[0]}"
+        insurer = world.houses["insurer"].insurer
+        assert insurer is not None
+        opening = insurer.book.account(certificate["account_id"], account.version)
+        assert opening["use"]["prior_use"]["2021"]["IP"]["paid_fen"] == 105_334, "that of the later stay alone"
+        assert account.version == 3
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("owner", ["tpa", "employer"])
 def test_where_another_keeps_the_balance_the_actual_amount_is_the_expected_one(world: World, owner: str) -> None:
     async def story() -> None:

@@ -27,6 +27,8 @@ ROUTES = [
     ("settlement", "insurer", "commission"),
     ("closing", "insurer", "tpa"),
     ("closure", "tpa", "insurer"),
+    ("restoring", "insurer", "tpa"),
+    ("restored", "tpa", "insurer"),
 ]
 
 
@@ -54,9 +56,8 @@ def paid(tmp_path_factory: pytest.TempPathFactory) -> Paid:
     claim = world.claim(wallet)
     vault = world.houses["hospital"].ports.vault
     record = vault.parcels_of_case("record", wallet.case_id)[0]
-    by_claim = dict.fromkeys(
-        ("account", "adjudication", "signatures", "decision", "closing", "closure"), world.claim_id(wallet)
-    )
+    kinds = ("account", "adjudication", "signatures", "decision", "closing", "closure", "restoring", "restored")
+    by_claim = dict.fromkeys(kinds, world.claim_id(wallet))
     other = {"record": record.subject, "verdict": record.subject, "pool": wallet.case_id, "payee": wallet.consent_id}
     return Paid(world, by_claim | other | {"settlement": claim.payouts[0]}, wallet.case_id, record.digest)
 
