@@ -27,6 +27,8 @@ from node.agents.ports import Ports
 from node.agents.submitting import Submitter
 from node.errors import NodeError
 
+TAKEN_BACK: Final = frozenset({"PAID", "PAID_UNCONTESTED"})
+"""Payouts whose outcome can be taken back."""
 MARGIN_MS: Final = 300_000
 """An endorsed amendment with less time left than this is asked for anew."""
 
@@ -45,7 +47,7 @@ class Restorer:
             return done("closed")
         for item in package.policies:
             payout = read_payout(self._ports.ledger.final.read, payout_of(claim_id, claim, item))
-            if payout is not None and payout.status == "PAID":
+            if payout is not None and payout.status in TAKEN_BACK:
                 return await self._restore_one(claim_id, claim, item)
         return done("restored")
 
