@@ -6,7 +6,7 @@ other. Identifiers of claims, cases, pools, records, consents and payouts are de
 
 from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from contracts.genesis import FinalityKey
 from contracts.statements import SignedStatement
@@ -32,6 +32,8 @@ MAX_RELEASE_BYTES = 256 * 1024
 
 Verdict: TypeAlias = Literal["accepted", "rejected"]
 Token: TypeAlias = Annotated[str, Meta(max_length=MAX_TOKEN_CHARS)]
+Attempt: TypeAlias = Annotated[int, Meta(ge=1, le=99)]
+"""Of a payment: after 99 refusals by a bank people talk to each other."""
 
 
 class _Body(Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,25 +152,48 @@ class ClaimClose(_Body, frozen=True):
 
 
 class PayoutOrder(_Body, frozen=True):
-    """`payout.order`, by the insurer, before the payment file leaves."""
+    """`payout.order`, by the insurer, before the payment file leaves. After a failure `payee_token` may be the payee's
+    word on another account."""
 
     payout_id: Hex32
-    attempt: Annotated[int, Meta(ge=1, le=99)]
+    attempt: Attempt
     order_commit: Hex32
+    payee_token: Token | UnsetType = UNSET
 
 
 class PayoutSettle(_Body, frozen=True):
-    """`payout.settle`, by the insurer: the bank booked it."""
+    """`payout.settle`, by the insurer: the bank booked it; after a contest with another proof."""
 
     payout_id: Hex32
-    attempt: Annotated[int, Meta(ge=1, le=99)]
+    attempt: Attempt
     settlement_commit: Hex32
+
+
+class PayoutFail(_Body, frozen=True):
+    """`payout.fail`, by the insurer: the bank rejected this attempt or sent the money back. `bank_commit` is the
+    commitment of its message; silence of the bank is no failure."""
+
+    payout_id: Hex32
+    attempt: Attempt
+    bank_commit: Hex32
 
 
 class PayoutAck(_Body, frozen=True):
     """`payout.ack`: the payee's token over the payout and the settlement it saw. Relayed by anyone."""
 
     token: Token
+
+
+class PayoutContest(_Body, frozen=True):
+    """`payout.contest`: the payee's token that this settlement's money did not arrive. Relayed by anyone."""
+
+    token: Token
+
+
+class PayoutLapse(_Body, frozen=True):
+    """`payout.lapse`, by any participant: the payee's time to contest is over."""
+
+    payout_id: Hex32
 
 
 class AccountAmend(_Body, frozen=True):
@@ -289,6 +314,9 @@ BODIES: dict[str, type[Struct]] = {
     "payout.order": PayoutOrder,
     "payout.settle": PayoutSettle,
     "payout.ack": PayoutAck,
+    "payout.fail": PayoutFail,
+    "payout.contest": PayoutContest,
+    "payout.lapse": PayoutLapse,
     "account.amend": AccountAmend,
 }
 """Every kind this version executes. Any other kind is refused `UNKNOWN_KIND`."""

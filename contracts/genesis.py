@@ -14,6 +14,8 @@ from ledger.errors import DecodeError
 from ledger.types import Count, Height, Hex32, Hex48, Hex96, Millis, Name, NetworkId, OrgId, Text
 
 MAX_GENESIS_BYTES = 4 * 2**20
+CONTEST_MS = 10 * 86_400_000
+"""A payee's time to contest a settlement where a genesis names none (protocol rule 8)."""
 NOTICE_DAYS = 7
 """Days between the vote on a claim contract and its first, in a network that was begun before they could be named."""
 Role: TypeAlias = Literal["hospital", "commission", "insurer", "tpa", "auditor"]
@@ -97,6 +99,14 @@ class Parameters(_Part, frozen=True):
     heartbeat_ms: Annotated[int, Meta(ge=1_000, le=600_000)] = 30_000
     contract_notice_days: Annotated[int, Meta(ge=0, le=366)] | UnsetType = UNSET
     """Whole days between the block in which a release passes and its first day. Absent: NOTICE_DAYS."""
+
+    contest_window_ms: Millis | UnsetType = UNSET
+    """A payee's time to contest a settlement, from the block that has it. Absent: CONTEST_MS."""
+
+    @property
+    def contest_ms(self) -> int:
+        """`contest_window_ms`, or what holds where a genesis does not name it."""
+        return CONTEST_MS if isinstance(self.contest_window_ms, UnsetType) else self.contest_window_ms
 
     @property
     def notice_days(self) -> int:

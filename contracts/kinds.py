@@ -107,6 +107,10 @@ def _count_token(body: bodies.AccountAmend) -> int:
     return int(body.token is not None)
 
 
+def _count_payee_token(body: bodies.PayoutOrder) -> int:
+    return int(isinstance(body.payee_token, str))
+
+
 def _count_statements(body: bodies.ClaimAdjudicate) -> int:
     return sum(len(item.signatures) for item in body.statements)
 
@@ -129,9 +133,12 @@ KINDS: Final[Mapping[str, Kind]] = {
     "claim.accept": Kind(bodies.ClaimAccept, _single(claims.apply_accept), _none),
     "claim.adjudicate": Kind(bodies.ClaimAdjudicate, _single(adjudication.apply_adjudicate), _count_statements),
     "claim.close": Kind(bodies.ClaimClose, _single(claims.apply_close), _none),
-    "payout.order": Kind(bodies.PayoutOrder, _single(payouts.apply_order), _none),
+    "payout.order": Kind(bodies.PayoutOrder, _single(payouts.apply_order), _count_payee_token),
     "payout.settle": Kind(bodies.PayoutSettle, _single(payouts.apply_settle), _none),
     "payout.ack": Kind(bodies.PayoutAck, _single(payouts.apply_ack), _one),
+    "payout.fail": Kind(bodies.PayoutFail, _single(payouts.apply_fail), _none),
+    "payout.contest": Kind(bodies.PayoutContest, _single(payouts.apply_contest), _one),
+    "payout.lapse": Kind(bodies.PayoutLapse, _single(payouts.apply_lapse), _none),
     "account.amend": Kind(bodies.AccountAmend, _single(accounts.apply_amend), _count_token),
 }
 """Every kind this version executes."""

@@ -11,7 +11,9 @@ from typing import Final, Literal, TypeAlias
 
 from contracts.errors import Refusal
 
-Actor: TypeAlias = Literal["ledger", "hospital", "commission", "insurer", "payee", "insurer and co-adjudicator"]
+Actor: TypeAlias = Literal[
+    "ledger", "hospital", "commission", "insurer", "payee", "anyone", "insurer and co-adjudicator"
+]
 Subject: TypeAlias = Literal["case", "record", "claim", "payout"]
 
 
@@ -49,12 +51,23 @@ PAYOUT_STEPS: Final[Table] = {
     (None, "claim.adjudicate"): Step("AUTHORISED", "ledger"),
     ("AUTHORISED", "payout.order"): Step("ORDERED", "insurer"),
     ("ORDERED", "payout.settle"): Step("SETTLED_CLAIMED", "insurer"),
+    ("ORDERED", "payout.fail"): Step("FAILED", "insurer"),
+    ("FAILED", "payout.order"): Step("ORDERED", "insurer"),
     ("SETTLED_CLAIMED", "payout.ack"): Step("PAID", "payee"),
+    ("SETTLED_CLAIMED", "payout.contest"): Step("CONTESTED", "payee"),
+    ("SETTLED_CLAIMED", "payout.lapse"): Step("PAID_UNCONTESTED", "anyone"),
+    ("CONTESTED", "payout.settle"): Step("SETTLED_CLAIMED", "insurer"),
+    ("CONTESTED", "payout.fail"): Step("FAILED", "insurer"),
+    ("CONTESTED", "payout.ack"): Step("PAID", "payee"),
+    ("PAID_UNCONTESTED", "payout.ack"): Step("PAID", "payee"),
     ("PAID", "account.amend"): Step("RESTORED", "insurer and co-adjudicator"),
+    ("PAID_UNCONTESTED", "account.amend"): Step("RESTORED", "insurer and co-adjudicator"),
     ("AUTHORISED", "claim.close"): Step("NOT_DUE", "insurer and co-adjudicator"),
 }
 """NOT_DUE: nothing was to be paid (zero or declined), and a co-adjudicator outside the insurer's group said so.
-RESTORED: what was paid was taken back from the coverage account after a reversal, in the word of a co-adjudicator."""
+RESTORED: what was paid was taken back from the coverage account after a reversal, in the word of a co-adjudicator.
+FAILED: the bank said no, or sent the money back; silence is no failure, the payout stays ORDERED. PAID_UNCONTESTED: the
+payee neither acknowledged nor contested in time; counted apart from PAID, and a later acknowledgement still counts."""
 TABLES: Final[Mapping[Subject, Table]] = {
     "case": CASE_STEPS,
     "record": RECORD_STEPS,

@@ -137,6 +137,10 @@ REFUSALS: Final[dict[str, str]] = {
     "PAYOUT_OPEN": "A payout of this claim was ordered and is not paid yet.",
     "AMENDMENT_CAUSE": "An amended account names either the payout that is taken back or the insured's token.",
     "AMENDMENT_MISMATCH": "The insured signed another amendment, or under a consent that is not about this policy.",
+    "PAYEE_CHANGE_MISMATCH": "The payee signed for another payout or attempt; an account changes after a failure only.",
+    "SETTLEMENT_REPEATED": "The payee contested this very settlement; bring another proof, or fail the attempt.",
+    "CONTEST_LATE": "The payee's time to contest this settlement is over.",
+    "LAPSE_EARLY": "The payee can still acknowledge or contest this settlement.",
     "SETTLEMENT_MISMATCH": "The payee acknowledged another settlement.",
 }
 

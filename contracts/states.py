@@ -293,7 +293,7 @@ class ClaimState(State, frozen=True):
 
 
 class PayoutState(State, frozen=True):
-    """`payout/<payout_id>`: what one statement authorised. `attempt` counts payment orders."""
+    """`payout/<payout_id>`: what one statement authorised. `attempt` counts orders; a payee may sign another."""
 
     FAMILY: ClassVar[str] = "payout"
     claim_id: str
@@ -307,6 +307,8 @@ class PayoutState(State, frozen=True):
     authorised_ms: int
     order_commit: str | None
     settlement_commit: str | None
+    settled_ms: int | msgspec.UnsetType = msgspec.UNSET  # of the settlement that stands
+    bank_commit: str | msgspec.UnsetType = msgspec.UNSET  # of the message with which the last attempt failed
 
 
 @lru_cache(maxsize=64)
@@ -349,8 +351,7 @@ def read_program(read: Reader, contract_hash: str) -> ProgramState | None:
 
 def read_programs(read: Reader) -> tuple[ProgramState, ...]:
     """Every approved program, ascending by hash."""
-    index = read_state(read, ProgramIndexState, INDEX)
-    return index.programs if index else ()
+    return index.programs if (index := read_state(read, ProgramIndexState, INDEX)) else ()
 
 
 def read_parameters(read: Reader) -> ParametersState:
@@ -396,5 +397,4 @@ def read_payout(read: Reader, payout_id: str) -> PayoutState | None:
     return read_state(read, PayoutState, payout_id)
 
 
-INDEX = "index"
-CURRENT = "current"
+INDEX, CURRENT = "index", "current"

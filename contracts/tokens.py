@@ -28,6 +28,8 @@ CONSENT_TYPE = "consent+jwt"
 REVOCATION_TYPE = "consent-revocation+jwt"
 ACKNOWLEDGEMENT_TYPE = "payout-ack+jwt"
 AMENDMENT_TYPE = "account-amend+jwt"
+CONTEST_TYPE = "payout-contest+jwt"
+PAYEE_TYPE = "payout-payee+jwt"
 ALGORITHMS = ("EdDSA", "Ed25519")
 
 Purpose: TypeAlias = Literal["report", "endorse", "adjudicate", "co-adjudicate", "pay", "audit"]
@@ -85,6 +87,22 @@ class Acknowledgement(Struct, frozen=True, forbid_unknown_fields=True):
     nonce: Hex16
 
 
+class Contest(Acknowledgement, frozen=True, forbid_unknown_fields=True):
+    """Payload of a payee's contest: the money of this settlement did not arrive as it says."""
+
+
+class PayeeChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """Payload of a payee's word on another account for one attempt of one payout, after the one before it failed."""
+
+    v: Literal[1]
+    network: NetworkId
+    consent_id: Hex32
+    payout_id: Hex32
+    attempt: Annotated[int, Meta(ge=2, le=99)]
+    payee_commit: Hex32
+    nonce: Hex16
+
+
 class Amendment(Struct, frozen=True, forbid_unknown_fields=True):
     """Payload of an insured's word on a change of their coverage account that no claim causes: `account_version` is the
     one that is amended, `account_commit` the commitment of the next."""
@@ -135,6 +153,25 @@ def peek_acknowledgement(token: str) -> Acknowledgement:
 def decode_acknowledgement(token: str, key: str) -> Acknowledgement:
     """A payee's acknowledgement, verified with the consent's key. Raises TokenError."""
     signing_input, payload, signature = _split(token, ACKNOWLEDGEMENT_TYPE, Acknowledgement)
+    _verify(key, signing_input, signature)
+    return payload
+
+
+def peek_contest(token: str) -> Contest:
+    """The payload of a contest before its key is known; nothing is verified yet."""
+    return _split(token, CONTEST_TYPE, Contest)[1]
+
+
+def decode_contest(token: str, key: str) -> Contest:
+    """A payee's contest, verified with the consent's key. Raises TokenError."""
+    signing_input, payload, signature = _split(token, CONTEST_TYPE, Contest)
+    _verify(key, signing_input, signature)
+    return payload
+
+
+def decode_payee_change(token: str, key: str) -> PayeeChange:
+    """A payee's word on another account, verified with the consent's key. Raises TokenError."""
+    signing_input, payload, signature = _split(token, PAYEE_TYPE, PayeeChange)
     _verify(key, signing_input, signature)
     return payload
 

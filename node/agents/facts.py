@@ -20,8 +20,8 @@ from ledger.state import Reader
 from node.agents.ports import Ports
 from node.errors import NodeError
 
-SETTLED: Final = frozenset({"SETTLED_CLAIMED", "PAID", "RESTORED"})
-"""Payouts that the insurer says its bank booked. No later status is without a settlement."""
+SETTLED: Final = frozenset({"SETTLED_CLAIMED", "CONTESTED", "PAID", "PAID_UNCONTESTED", "RESTORED"})
+"""Payouts that the insurer says its bank booked. Only FAILED, after a contest, has a settlement that stands no more."""
 
 
 class NotYet(NodeError):

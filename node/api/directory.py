@@ -156,4 +156,6 @@ _SUBJECTS: Final[dict[str, Callable[[Any, str, str], Iterator[str]]]] = {
     "claim.close": lambda body, network, author: iter((body.claim_id,)),
     "payout.order": lambda body, network, author: iter((body.payout_id,)),
     "payout.settle": lambda body, network, author: iter((body.payout_id,)),
+    "payout.fail": lambda body, network, author: iter((body.payout_id,)),
+    "payout.lapse": lambda body, network, author: iter((body.payout_id,)),
 }

@@ -40,13 +40,18 @@ from contracts.tokens import (
     ACKNOWLEDGEMENT_TYPE,
     AMENDMENT_TYPE,
     CONSENT_TYPE,
+    CONTEST_TYPE,
+    PAYEE_TYPE,
     REVOCATION_TYPE,
     decode_acknowledgement,
     decode_amendment,
     decode_consent,
+    decode_contest,
+    decode_payee_change,
     decode_revocation,
     peek_acknowledgement,
     peek_amendment,
+    peek_contest,
 )
 from ledger.encoding import convert, decode, encode
 from ledger.errors import DecodeError, InvalidTransaction
@@ -231,6 +236,24 @@ CONTRACTS = (
         "contracts.tokens:peek_acknowledgement",
         lambda data: peek_acknowledgement(_text(data)),
         lambda: samples.token_samples(ACKNOWLEDGEMENT_TYPE),
+        (TokenError,),
+    ),
+    Decoder(
+        "contracts.tokens:decode_contest",
+        lambda data: decode_contest(_text(data), _key()),
+        lambda: samples.token_samples(CONTEST_TYPE),
+        (TokenError,),
+    ),
+    Decoder(
+        "contracts.tokens:peek_contest",
+        lambda data: peek_contest(_text(data)),
+        lambda: samples.token_samples(CONTEST_TYPE),
+        (TokenError,),
+    ),
+    Decoder(
+        "contracts.tokens:decode_payee_change",
+        lambda data: decode_payee_change(_text(data), _key()),
+        lambda: samples.token_samples(PAYEE_TYPE),
         (TokenError,),
     ),
     Decoder(

@@ -22,8 +22,11 @@ from contracts.tokens import (
     ACKNOWLEDGEMENT_TYPE,
     AMENDMENT_TYPE,
     CONSENT_TYPE,
+    CONTEST_TYPE,
+    PAYEE_TYPE,
     REVOCATION_TYPE,
     Amendment,
+    PayeeChange,
     encode_token,
 )
 from ledger.blocks import encode_block
@@ -61,6 +64,11 @@ class Story:
             1, NETWORK, self.customer.consent_id, policy.account_id, 1, make_bytes("account").hex(), "ab" * 16
         )
         self.amendment = encode_token(amendment, AMENDMENT_TYPE, self.customer.seed)
+        self.contest = self.network.make_contest(self.payout_id)
+        change = PayeeChange(
+            1, NETWORK, self.customer.consent_id, self.payout_id, 2, make_bytes("payee").hex(), "ab" * 16
+        )
+        self.payee_change = encode_token(change, PAYEE_TYPE, self.customer.seed)
         self.revocation = self.network.make_revocation(self.customer)
         revoke = bodies.ConsentRevoke(self.customer.consent_id, self.revocation, None)
         self.network.do("consent.revoke", revoke, "hospital-two")
@@ -145,6 +153,8 @@ def token_samples(kind: str) -> list[Sample]:
         REVOCATION_TYPE: story().revocation,
         ACKNOWLEDGEMENT_TYPE: story().acknowledgement,
         AMENDMENT_TYPE: story().amendment,
+        CONTEST_TYPE: story().contest,
+        PAYEE_TYPE: story().payee_change,
     }
     return token_sample(tokens[kind], story().customer.seed)
 

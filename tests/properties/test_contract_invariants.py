@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts import bodies
+from contracts.genesis import CONTEST_MS
 from contracts.identifiers import derive_pool_id
 from contracts.lifecycle import TABLES
 from contracts.states import (
@@ -129,12 +130,22 @@ class World:
         if found is None:
             return
         payout_id, payout = found
-        body: Any = (
-            bodies.PayoutOrder(payout_id, 1, make_hex("order")),
-            bodies.PayoutSettle(payout_id, 1, make_hex("settlement")),
-            bodies.PayoutAck(self.network.make_ack(payout_id)),
-        )[other % 3]
-        self.send(("payout.order", "payout.settle", "payout.ack")[other % 3], body, payout.insurer)
+        attempt, action = max(payout.attempt, 1), PAYOUT_ACTIONS[other % len(PAYOUT_ACTIONS)]
+        if action == "payout.lapse" and choice % 2:
+            self.network.wait(CONTEST_MS)
+        following = payout.attempt + 1 if choice % 3 else attempt
+        body: Any = {
+            "payout.order": bodies.PayoutOrder(payout_id, following, make_hex("order")),
+            "payout.settle": bodies.PayoutSettle(payout_id, attempt, make_hex(f"settlement {other % 4}")),
+            "payout.ack": bodies.PayoutAck(self.network.make_ack(payout_id)),
+            "payout.fail": bodies.PayoutFail(payout_id, attempt, make_hex("bank")),
+            "payout.contest": bodies.PayoutContest(self.network.make_contest(payout_id)),
+            "payout.lapse": bodies.PayoutLapse(payout_id),
+        }[action]
+        before = self.values(PayoutState)[payout_id]
+        self.send(action, body, payout.insurer)
+        after = self.values(PayoutState)[payout_id]
+        assert after.attempt == before.attempt or (before.status in ("AUTHORISED", "FAILED")), "no second order"
 
     def close(self, choice: int, other: int) -> None:
         found = self.claim(choice)
@@ -162,7 +173,7 @@ class World:
             assert len(claims[name].payouts) == len(claims[name].policies)
         for name, claim in claims.items():
             if claim.status == "CLOSED":
-                assert {payouts[item].status for item in claim.payouts} <= {"PAID", "NOT_DUE"}, name
+                assert {payouts[item].status for item in claim.payouts} <= {"PAID", "PAID_UNCONTESTED", "NOT_DUE"}, name
         self._check_invoices()
         self._check_steps(claims, payouts)
 
@@ -200,6 +211,7 @@ class World:
                 self.statuses[name] = value.status
 
 
+PAYOUT_ACTIONS = ("payout.order", "payout.settle", "payout.ack", "payout.fail", "payout.contest", "payout.lapse")
 SCRIPT = [(1, 0, 0), (1, 0, 1), (1, 0, 2), (3, 0, 0), (3, 1, 0), (3, 2, 1), (6, 0, 0), (5, 0, 0), (7, 0, 0)]
 SCRIPT += [(9, 0, 0), (9, 0, 1), (9, 0, 2), (10, 0, 0)]
 """One claim from admission to close, in terms of the random actions."""

@@ -24,9 +24,11 @@ from contracts.states import read_account, read_case, read_claim, read_payout, r
 from contracts.tokens import (
     ACKNOWLEDGEMENT_TYPE,
     CONSENT_TYPE,
+    CONTEST_TYPE,
     REVOCATION_TYPE,
     Acknowledgement,
     Consent,
+    Contest,
     Grantee,
     Revocation,
     decode_consent,
@@ -339,6 +341,20 @@ class Network(NetworkChain):
         )
         seed = signed_by or self.customers[payout.consent_id].seed
         return encode_token(structs.replace(ack, **changes), ACKNOWLEDGEMENT_TYPE, seed)
+
+    def make_contest(self, payout_id: str) -> str:
+        """The payee's contest of the settlement that stands."""
+        payout = read_payout(self.state.read, payout_id)
+        assert payout is not None
+        contest = Contest(
+            v=1,
+            network=self.genesis.network,
+            consent_id=payout.consent_id,
+            payout_id=payout_id,
+            settlement_commit=payout.settlement_commit or make_hex("nothing"),
+            nonce=make_hex(f"contest {self.count()}", 16),
+        )
+        return encode_token(contest, CONTEST_TYPE, self.customers[payout.consent_id].seed)
 
     def make_revocation(self, customer: Customer, /, *, signed_by: bytes | None = None, **changes: Any) -> str:
         """The customer's revocation token."""

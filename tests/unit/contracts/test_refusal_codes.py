@@ -9,7 +9,7 @@ from contracts.refusals import REFUSALS, explain_refusal
 
 FOLDER = Path(contracts.__path__[0])
 CODE = re.compile(r"[A-Z]+(?:_[A-Z]+)+\Z")
-SIGNED_NAMES = {"EVIDENCE_INVALID", "EVIDENCE_COMPLETE", "SETTLED_CLAIMED", "NOT_DUE"}
+SIGNED_NAMES = {"EVIDENCE_INVALID", "EVIDENCE_COMPLETE", "SETTLED_CLAIMED", "NOT_DUE", "PAID_UNCONTESTED"}
 """Upper-case words of these modules that are no refusals: statuses and the code of a rejected record."""
 MODULES = (
     "policies",
