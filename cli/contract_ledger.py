@@ -25,6 +25,7 @@ VOTING_DAYS: Final = 7
 """Left for the vote by default, before the days of notice begin."""
 OPEN_DAYS: Final = 14
 COLUMNS: Final = ("product", "code", "owner", "from", "until", "state")
+MAX_SHOWN: Final = 200
 SHORT: Final = 16
 """Characters of a hash in a table; the whole one is in --json."""
 
@@ -158,7 +159,7 @@ def list_contracts(client: NodeClient, as_json: bool) -> None:
     for item in proposals:
         report = item["report"]
         checked = "not checked yet" if report is None else f"check: {report['code']}, {report['detail']}"
-        what = item["changes"][0].get("title") or item["changes"][0].get("product_hash", "")[:SHORT]
+        what = _plain(item["changes"][0].get("title") or item["changes"][0].get("product_hash", "")[:SHORT])
         print_text(f"open: {item['proposal_id']}  {what}  by {item['author']}, {len(item['voters'])} votes; {checked}")
 
 
@@ -183,9 +184,7 @@ def show(identifier: str, out: Path | None, client: NodeClient, as_json: bool) -
     for line in _report_lines(found) if "voters" in found else _release_lines(client, found):
         print_text(line)
     if "tables" in found:
-        from contracts.products.explaining import explain_tables
-
-        print_text(explain_tables(found["tables"], title=_title(found), lang="en"))
+        print_text(_explain(found))
 
 
 def _is_fit(release: "Release") -> bool:
@@ -235,7 +234,7 @@ def _date(rules: dict[str, Any], time_ms: int) -> str:
 def _release_row(rules: dict[str, Any], item: dict[str, Any]) -> tuple[str, ...]:
     first, until = _date(rules, item["active_from_ms"]), item["active_until_ms"]
     ends = "-" if until is None else _date(rules, until)
-    return (item["product_hash"], item["product_code"], item["owner"], first, ends, _state(item))
+    return (item["product_hash"], _plain(item["product_code"]), item["owner"], first, ends, _state(item))
 
 
 def _state(item: dict[str, Any]) -> str:
@@ -256,7 +255,7 @@ def _report_lines(view: dict[str, Any]) -> list[str]:
     lines += [f"voters   {', '.join(view['voters']) or 'none'}"]
     if not view["is_release"]:
         return lines
-    lines += [f"product  {change['product_code']}  {change['title']}"]
+    lines += [f"product  {_plain(change['product_code'])}  {_plain(change['title'])}"]
     if report is None:
         return [*lines, "check    not done yet"]
     lines += [f"check    {report['code']}: {report['detail']}"]
@@ -274,16 +273,42 @@ def _title(found: dict[str, Any]) -> str:
     return str(found.get("title") or found.get("changes", [{}])[0].get("title", ""))
 
 
+def _plain(text: str) -> str:
+    """What others wrote, without anything that a terminal would obey."""
+    from contracts.errors import shorten
+
+    return shorten(text, MAX_SHOWN)
+
+
+def _decode(found: dict[str, Any]) -> "Release":
+    """The release that was sent. Raises ProductRefused: a proposal may hold anything."""
+    from contracts.products.release import decode_release
+    from ledger.encoding import encode
+
+    texts = [encode(found[name]).decode() for name in ("program", "tables", "examples")]
+    return decode_release(*texts, title=_title(found))
+
+
+def _explain(found: dict[str, Any]) -> str:
+    """What it pays, in words, or that it is no product."""
+    from contracts.products.explaining import explain_tables
+    from contracts.products.faults import ProductRefused
+
+    try:
+        release = _decode(found)
+    except ProductRefused as refused:
+        return f"the texts are no product: {_plain(refused.detail)}"
+    return explain_tables(release.tables, title=release.title, lang="en")
+
+
 def _write(found: dict[str, Any], out: Path) -> None:
     """The product as files. Raises CliError where the texts are gone, ProductRefused where they are no product."""
-    from contracts.products.release import decode_release, write_product_folder
-    from ledger.encoding import encode
+    from contracts.products.release import write_product_folder
     from node.machine.programs import standard_program
 
     if "tables" not in found:
         raise CliError("not_found", "the texts of this proposal are kept no longer; name the release by its hash")
-    texts = [encode(found[name]).decode() for name in ("program", "tables", "examples")]
-    files = write_product_folder(decode_release(*texts, title=_title(found)), standard_program())
+    files = write_product_folder(_decode(found), standard_program())
     out.mkdir(parents=True)
     for name in sorted(files):
         (out / name).parent.mkdir(exist_ok=True)

@@ -34,15 +34,15 @@ from contracts.catalogue import (
 )
 from contracts.errors import Refusal
 from contracts.identifiers import derive_product_hash, derive_tables_hash
-from contracts.machine.bundle import build_bundle, encode_bundle, program_hash
-from contracts.machine.errors import ProgramRefused
+from contracts.machine.bundle import PROGRAM_TAG
+from contracts.machine.language import LANGUAGE
 from contracts.operations import Operation
 from contracts.states import PolicyState, ProgramState, ProposalState
 from contracts.versions import PinnedVersion
+from ledger.crypto.hashing import tagged_hex
 from ledger.encoding import decode
 from ledger.errors import DecodeError
 
-MACHINE = "starlark-c1"
 MAX_OPEN = 4
 """Open proposals about claim contracts of one author: their texts stand in state until they are over."""
 MAX_VERSIONS = 100
@@ -141,16 +141,13 @@ def _check_texts(change: ContractRelease) -> None:
     if size > MAX_RELEASE_BYTES:
         raise Refusal("RELEASE_TOO_LARGE", f"{size} bytes, at most {MAX_RELEASE_BYTES}")
     program, tables, examples = (_read_text(change, name) for name in TEXTS)
-    if not isinstance(program, dict) or not isinstance(program.get("files"), dict):
-        raise Refusal("RELEASE_FORM", "the program is no bundle of files")
+    _check_program(change, program)
     if not isinstance(tables, dict) or tables.get("product_code") != change.product_code:
         raise Refusal("RELEASE_FORM", "the tables are no product of this code")
     if not isinstance(examples, list) or not all(isinstance(one, dict) for one in examples):
         raise Refusal("RELEASE_FORM", "the examples are no list of objects")
     if not 0 < len(examples) <= MAX_EXAMPLES:
         raise Refusal("RELEASE_FORM", f"{len(examples)} examples; 1 to {MAX_EXAMPLES} show what the contract pays")
-    if _hash_program(change, program["files"]) != change.contract_hash:
-        raise Refusal("RELEASE_HASH", "the program has another hash", change.contract_hash)
     if derive_tables_hash(tables) != change.tables_hash:
         raise Refusal("RELEASE_HASH", "the tables have another hash", change.tables_hash)
 
@@ -162,17 +159,15 @@ def _read_text(change: ContractRelease, name: str) -> Any:
         raise Refusal("RELEASE_FORM", f"{name}: no canonical JSON text") from None
 
 
-def _hash_program(change: ContractRelease, files: dict[str, Any]) -> str:
-    if not all(isinstance(source, str) for source in files.values()):
+def _check_program(change: ContractRelease, program: Any) -> None:
+    """The form of a bundle and its hash. Its letters are not judged: that depends on a version of Unicode, and nodes
+    must agree."""
+    files = program.get("files") if isinstance(program, dict) else None
+    closed = isinstance(files, dict) and program.keys() == {"files", "language"} and program["language"] == LANGUAGE
+    if not closed or not files or not all(isinstance(source, str) for source in files.values()):
         raise Refusal("RELEASE_FORM", "the program is no bundle of files")
-    try:
-        bundle = build_bundle(files)
-        same = encode_bundle(bundle) == change.program.encode("utf-8")
-    except (ProgramRefused, DecodeError):
-        same = False
-    if not same:
-        raise Refusal("RELEASE_FORM", "the program is no bundle of files")
-    return program_hash(bundle)
+    if tagged_hex(PROGRAM_TAG, change.program.encode("utf-8")) != change.contract_hash:
+        raise Refusal("RELEASE_HASH", "the program has another hash", change.contract_hash)
 
 
 def _check_place(operation: Operation, change: ContractRelease, owner: str) -> None:
@@ -249,7 +244,7 @@ def _release(operation: Operation, proposal_id: str, owner: str, change: Contrac
     operation.put(product_hash, product)
     operation.put(product_hash, ReleaseTextState(change.program, change.tables, change.examples))
     if not operation.has(ProgramState, change.contract_hash):
-        operation.put(change.contract_hash, ProgramState(change.contract_hash, MACHINE, change.effective_ms, None))
+        operation.put(change.contract_hash, ProgramState(change.contract_hash, LANGUAGE, change.effective_ms, None))
     operation.emit("contract.released", product_hash)
 
 

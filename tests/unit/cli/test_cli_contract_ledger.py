@@ -100,4 +100,11 @@ def test_lists_and_proposals_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = run(monkeypatch, Node(UNFIT), "show", PROPOSAL)
     assert shown.exit_code == 0
     assert "voters   hospital" in shown.output
+    hostile = Node(UNFIT)
+    texts = {"program": {}, "tables": {"plans": 7}, "examples": []}
+    hostile._view |= {**texts, "changes": [CHANGE | {"title": "\x1b[2J"}]}
+    shown = run(monkeypatch, hostile, "show", PROPOSAL)
+    assert shown.exit_code == 0
+    assert "the texts are no product" in shown.output
+    assert "\x1b" not in shown.output
     assert run(monkeypatch, Node(UNFIT), "show", PROPOSAL, "--out", "nowhere").exit_code == 2

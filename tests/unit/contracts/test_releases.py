@@ -18,10 +18,13 @@ from contracts.catalogue import (
     read_release_text,
 )
 from contracts.genesis import Genesis, Limits, Parameters, decode_genesis, encode_genesis
+from contracts.machine.bundle import PROGRAM_TAG
+from contracts.machine.language import LANGUAGE
 from contracts.releases import MAX_OPEN
 from contracts.states import ProposalState, read_claim, read_program, read_state
 from contracts.validators import closes_epoch
 from contracts.versions import PinnedVersion, choose_version
+from ledger.crypto.hashing import tagged_hex
 from ledger.encoding import encode
 from tests.support.contract_releases import (
     day,
@@ -168,6 +171,15 @@ def test_what_a_proposal_must_be() -> None:
     assert propose_contract(network, good, make_release(network, 70)).code == "CHANGES_MIXED"
     assert propose_contract(network, good, SeatTaken("tpa")).code == "CHANGES_MIXED"  # type: ignore[arg-type]
     assert read_open_proposals(network.state.read) == ()
+
+
+def test_no_version_of_unicode_decides_what_the_ledger_takes() -> None:
+    """Python calls a letter printable as its tables have it; nodes with other tables must take the same block."""
+    network = Network()
+    program = encode({"files": {"program.star": "# \U0003ffff\n"}, "language": LANGUAGE}).decode()
+    contract_hash = tagged_hex(PROGRAM_TAG, program.encode())
+    release = structs.replace(make_release(network), program=program, contract_hash=contract_hash)
+    assert propose_contract(network, release).code == "ok", "that it is no program, each node finds out for itself"
 
 
 def test_a_release_supersedes_the_newest_of_a_line_of_its_owner() -> None:
