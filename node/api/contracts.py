@@ -82,9 +82,7 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort) -> None:
     @app.get("/v1/proposals")
     async def list_proposals() -> Response:
         """Proposals about claim contracts that can still pass."""
-        listed = [item.proposal_id for item in read_open_proposals(node.chain.final.read)]
-        shown = [_proposal_view(node.chain.final, name, roles) for name in listed]
-        return answer({"items": [view for view in shown if view is not None and view["status"] == "open"]})
+        return answer({"items": _open_proposals(node.chain.final, roles)})
 
     @app.get("/v1/proposals/{proposal_id}")
     async def show_proposal(proposal_id: Id) -> Response:
@@ -120,6 +118,11 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort) -> None:
         """Take back a proposal of this participant."""
         tx_id = await node.submit("governance.withdraw", GovernanceWithdraw(proposal_id))
         return await respond(node, tx_id, wait)
+
+
+def _open_proposals(final: ChainState, roles: RolesPort) -> list[dict[str, Any]]:
+    shown = [_proposal_view(final, item.proposal_id, roles) for item in read_open_proposals(final.read)]
+    return [view for view in shown if view is not None and view["status"] == "open"]
 
 
 def _check_vote(view: dict[str, Any], reason: str | None) -> None:
