@@ -7,6 +7,9 @@ not name, and reading it again gives the same case.
 
 A field is required when the specification names no default for it. `total_fen` of an invoice, `daily_fen`
 and the lump sum's `amount_fen` are required too: without them there is nothing to adjudicate.
+
+`earlier_paid_fen` of an invoice is what insurers that decided before paid on it, each in a case of its own. It comes
+from the loss pool and never from a document.
 """
 
 from typing import Any, Final, TypeAlias
@@ -69,6 +72,7 @@ _INVOICE: Final = (
     Field("class_copay_fen", integer(), 0),
     Field("disallowed_fen", integer(), 0),
     Field("third_party", list_of(_THIRD_PARTY), []),
+    Field("earlier_paid_fen", read_amount, 0),
     Field("insurance_type", choice("employee", "resident", "other", "self_pay"), "self_pay"),
 )
 _LEVEL_OF_MEDICAL: Final = (Field("institution_level", read_level),)

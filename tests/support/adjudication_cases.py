@@ -122,7 +122,12 @@ class _Draw:
             invoice["institution_level"] = self.pick("0123")
         if kind == "outpatient":
             invoice["visit_date"] = self.pick([self.date(-5, 30), self.date(8, 14), None])
-        return self.thinned(invoice)
+        return self.thinned(invoice) | self.earlier(invoice)
+
+    def earlier(self, invoice: dict[str, Any]) -> dict[str, Any]:
+        """What better ranks paid on it. Nothing is drawn for it: the seeds' other figures stay as they were."""
+        share = {"3": 4, "6": 2, "9": 1}.get(invoice["issue_date"][-1])
+        return {"earlier_paid_fen": invoice["total_fen"] // share} if share else {}
 
     def twisted(self, invoice: dict[str, Any]) -> dict[str, Any]:
         """A copy, a copy on another day, or a red invoice that reverses it."""

@@ -162,7 +162,8 @@ class Policy:
 
     @staticmethod
     def loss(invoice: dict[str, Any]) -> int:
-        others = sum(amount(party, "amount_fen") for party in invoice.get("third_party") or [])
+        others = amount(invoice, "earlier_paid_fen")
+        others += sum(amount(party, "amount_fen") for party in invoice.get("third_party") or [])
         return invoice["total_fen"] - amount(invoice, "pooled_fund_fen") - amount(invoice, "other_payment_fen") - others
 
     def ratio(self, benefit: dict[str, Any], invoice: dict[str, Any]) -> Fraction:
