@@ -1,4 +1,5 @@
-"""What each reason of an adjudication means to the insured, in English and Chinese (adjudication rule 2)."""
+"""What each reason of an adjudication means to the insured, in English and Chinese (adjudication rule 2); and the
+reasons with which people act on a claim."""
 
 from typing import Final, Literal, TypeAlias
 
@@ -47,3 +48,21 @@ DECISIONS: Final[dict[str, dict[Language, str]]] = {
     "declined": {"en": "declined", "zh": "拒赔"},
     "zero_pay": {"en": "nothing to pay", "zh": "零赔付"},
 }
+
+RELEASE_REASONS: Final[dict[str, dict[Language, str]]] = {
+    "AMOUNT_CONFIRMED": {"en": "the amount was checked against the documents", "zh": "金额已与单证核对一致"},
+    "DOCUMENTS_CONFIRMED": {"en": "the documents were checked and are sound", "zh": "单证已核实无误"},
+    "DISCLOSURE_CLARIFIED": {"en": "the earlier diagnosis does not matter here", "zh": "既往诊断已核实,不影响本次赔付"},
+    "RETURNS_EXPLAINED": {"en": "the earlier returns are explained", "zh": "历次退件原因已查明"},
+    "SUSPICION_CLEARED": {"en": "the suspicion was cleared", "zh": "疑点已排除"},
+    "ADJUDICATORS_AGREED": {"en": "the adjudicators settled their difference", "zh": "理算方差异已协调一致"},
+}
+"""Why people let a computed result stand that was in review."""
+
+OVERRIDE_REASONS: Final[dict[str, dict[Language, str]]] = {
+    "HOLDER_ABSENT": {"en": "whoever holds the task is absent", "zh": "任务持有人不在岗"},
+    "DEADLINE_NEAR": {"en": "a deadline is near", "zh": "时限将至"},
+    "CONFLICT_OF_INTEREST": {"en": "whoever holds the task has an interest in it", "zh": "任务持有人存在利益冲突"},
+    "WORK_SHARED_ANEW": {"en": "the work was shared out anew", "zh": "任务重新分配"},
+}
+"""Why a task was taken out of somebody's hands."""

@@ -3,7 +3,9 @@
 import re
 from importlib.resources import files
 
-from contracts.reasons import DECISIONS, REASONS
+from contracts.reasons import DECISIONS, OVERRIDE_REASONS, REASONS, RELEASE_REASONS
+
+TABLES = (REASONS, DECISIONS, RELEASE_REASONS, OVERRIDE_REASONS)
 
 
 def test_every_reason_of_the_standard_program_is_explained() -> None:
@@ -15,6 +17,6 @@ def test_every_reason_of_the_standard_program_is_explained() -> None:
 
 
 def test_texts_are_there_in_both_languages() -> None:
-    for texts in (*REASONS.values(), *DECISIONS.values()):
+    for texts in (text for table in TABLES for text in table.values()):
         assert set(texts) == {"en", "zh"}
         assert all(texts.values())
