@@ -87,14 +87,18 @@ async def _next(blocks: AsyncIterator[FinalBlock]) -> FinalBlock:
 
 
 def _start(request: Request, after: int | None, chain: ChainPort) -> int:
-    """The header wins: a browser sends it when it reconnects, with the same URL as before."""
-    height = chain.final.height
+    chosen = _named(request, after, chain.final.height)
+    if chosen < chain.final.height:
+        chain.block_at(chosen + 1)  # refuses a height whose blocks were pruned
+    return chosen
+
+
+def _named(request: Request, after: int | None, height: int) -> int:
+    """The header wins: a browser sends it when it reconnects, with the same URL as before. Raises ApiError `cursor`."""
     last = request.headers.get("last-event-id", "")
     chosen = int(last) if last.isascii() and last.isdigit() and len(last) <= 16 else after
     if chosen is None:
         return height
     if chosen > height:
         raise ApiError(400, "cursor", f"height {chosen} is not final yet; the last one is {height}")
-    if chosen < height:
-        chain.block_at(chosen + 1)  # refuses a height whose blocks were pruned
     return chosen

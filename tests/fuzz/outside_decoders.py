@@ -22,7 +22,7 @@ from ledger.errors import DecodeError, InvalidProof, KeyFileError
 from node.api.answers import read_body
 from node.api.contracts import Ballot, Proposal
 from node.api.customers import Consents, PayeeRequest, RevocationRequest
-from node.api.events import _start
+from node.api.events import _named
 from node.api.evidence import Policies, Records
 from node.api.problems import ApiError
 from node.api.tokens import load_tokens, read_token_file
@@ -69,7 +69,7 @@ def _body(kind: type) -> Callable[[bytes], Any]:
 
 def _cursor(data: bytes) -> int:
     """The header in which a browser names the last event that it has."""
-    return _start(Request({"type": "http", "headers": [(b"last-event-id", data)]}), None, 10**15)
+    return _named(Request({"type": "http", "headers": [(b"last-event-id", data)]}), None, 10**15)
 
 
 def _bodies(kind: type) -> Decoder:
@@ -220,7 +220,7 @@ OUTSIDE = (
         lambda: [Sample(b"[" + b",".join(samples.transactions()) + b"]"), Sample(b"\n".join(samples.transactions()))],
         (ApiError,),
     ),
-    Decoder("node.api.events:_start", _cursor, lambda: [Sample(b"12"), Sample(b"9" * 15)], (ApiError,), weight=2),
+    Decoder("node.api.events:_named", _cursor, lambda: [Sample(b"12"), Sample(b"9" * 15)], (ApiError,), weight=2),
     Decoder(
         "node.api.tokens:load_tokens",
         _in_file("tokens.json", load_tokens),

@@ -20,7 +20,7 @@ from ledger.errors import DecodeError, StoreError
 from ledger.parts import join_parts
 from ledger.storetables import decode_changes
 from node.agents.programs import read_bundle
-from node.api.events import _start
+from node.api.events import _named
 from node.config import decode_config
 from node.errors import ConfigError
 from node.interop.fhir_folder import read_folder
@@ -105,7 +105,7 @@ def test_a_faulty_configuration_is_named_in_printable_words() -> None:
 @pytest.mark.parametrize("last", ["\u00b3", "\u0663", "-1", "", "9" * 17])
 def test_an_event_id_of_other_digits_is_passed_over(last: str) -> None:
     header = (b"last-event-id", last.encode("latin-1", "replace"))
-    assert _start(Request({"type": "http", "headers": [header]}), 7, 9) == 7
+    assert _named(Request({"type": "http", "headers": [header]}), 7, 9) == 7
 
 
 def test_the_path_of_a_deep_place_is_short() -> None:
