@@ -14,6 +14,7 @@ from contracts.errors import ContractError
 from ledger.errors import LedgerError
 from node.agents.adjudicator import AdjudicatorAgent
 from node.agents.agent import Agent
+from node.agents.backtesting import Backtester
 from node.agents.commission import CommissionAgent
 from node.agents.disclosure import Discloser
 from node.agents.examiner import ExaminerAgent
@@ -21,7 +22,9 @@ from node.agents.hospital import HospitalAgent
 from node.agents.insurer import InsurerAgent
 from node.agents.locks import LockDesk
 from node.agents.mailroom import Mailroom
+from node.agents.pastclaims import PastClaims
 from node.agents.ports import Ports
+from node.agents.shadow import ShadowAgent
 from node.agents.submitting import Submitter
 from node.errors import NodeError, Unavailable
 from node.vault import StoredParcel
@@ -50,9 +53,12 @@ class House:
         self.discloser = Discloser(ports, self.insurer, self.adjudicator)
         self.locks = LockDesk(ports, self.commission)
         self.examiner = ExaminerAgent(ports)
-        found = (self.hospital, self.commission, self.insurer, self.adjudicator, self.examiner)
-        self.agents: tuple[Agent, ...] = tuple(agent for agent in found if agent is not None)
         self._news = asyncio.Event()
+        past = PastClaims(ports)
+        self.backtester = Backtester(ports, past)
+        self.shadow = ShadowAgent(ports, past, self.tell)
+        found = (self.hospital, self.commission, self.insurer, self.adjudicator, self.examiner, self.shadow)
+        self.agents: tuple[Agent, ...] = tuple(agent for agent in found if agent is not None)
         ports.delivery.on_arrival(self._receive)
 
     # --- the loop
@@ -80,6 +86,8 @@ class House:
                 await self._wait_for_news()
         finally:
             await self.examiner.close()
+            await self.backtester.close()
+            await self.shadow.close()
             await self.ports.delivery.close()
 
     async def round(self) -> int:
