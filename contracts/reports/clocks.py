@@ -12,14 +12,12 @@ from msgspec import Struct
 
 from contracts.genesis import Parameters
 from contracts.reports.kpi import FLASH_MS
-from contracts.reports.lives import ClaimLife
 from contracts.reports.ranks import MEDIAN, TAIL, WHOLE_BP, Share, share_of, value_at
+from contracts.reports.stories import ClaimStory
 
 DAY_MS: Final = 86_400_000
 INTAKE_MS: Final = DAY_MS
 """First document of a case to its report (seed 3-10); the ledger does both in one block, unless consent came late."""
-COMPLEX_MS: Final = 30 * DAY_MS
-"""A claim that a person must look at is a complex one: 30 days (Insurance Act art. 23)."""
 NOTICE_MS: Final = 3 * DAY_MS
 """Notice of a decision, with its reasons, to the insured (Insurance Act art. 24)."""
 MINIMUM_MS: Final = 60 * DAY_MS
@@ -34,15 +32,16 @@ OVER: Final[frozenset[Standing]] = frozenset({"breached", "late"})
 
 
 class ClockLimits(Struct, frozen=True, forbid_unknown_fields=True):
-    """Milliseconds each step may take, and the share of it at which a clock warns."""
+    """Milliseconds each step may take, the longest that pauses take off a clock, and the share at which one warns."""
 
     accept_ms: int
     endorse_ms: int
     co_sign_ms: int
     decide_ms: int
     settle_ms: int
+    complex_ms: int
+    pause_ms: int
     intake_ms: int = INTAKE_MS
-    complex_ms: int = COMPLEX_MS
     notice_ms: int = NOTICE_MS
     flash_ms: int = FLASH_MS
     minimum_ms: int = MINIMUM_MS
@@ -96,13 +95,15 @@ def limits_of(parameters: Parameters, warn_bp: int = WARN_BP) -> ClockLimits:
         co_sign_ms=parameters.co_sign_ms,
         decide_ms=parameters.decide_ms,
         settle_ms=parameters.settle_ms,
+        complex_ms=getattr(parameters, "complex_ms", 30 * DAY_MS),
+        pause_ms=getattr(parameters, "pause_ms", 30 * DAY_MS),
         warn_bp=warn_bp,
     )
 
 
-def build_clocks(life: ClaimLife, limits: ClockLimits, now_ms: int) -> tuple[Clock, ...]:
+def build_clocks(story: ClaimStory, limits: ClockLimits, now_ms: int) -> tuple[Clock, ...]:
     """Every clock of a claim that has started and whose times are known, in the order of the stages."""
-    return tuple(_clock(life, span, limits, now_ms) for span in _spans(life, limits) if span.started_ms is not None)
+    return tuple(_clock(story, span, limits, now_ms) for span in _spans(story, limits) if span.started_ms is not None)
 
 
 def list_due(clocks: Iterable[Clock]) -> list[Clock]:
@@ -133,38 +134,39 @@ def _turnaround(party: str, stage: Stage, clocks: list[Clock]) -> Turnaround:
     )
 
 
-def _spans(life: ClaimLife, limits: ClockLimits) -> Iterator[_Span]:
-    hospital = life.hospitals[0] if life.hospitals else ""
-    ready, decided = life.at("EVIDENCE_COMPLETE"), life.at("DECIDED")
-    closed = life.at("CLOSED") or life.at("WITHDRAWN")
-    yield _Span("intake", hospital, life.published_ms, life.reported_ms, limits.intake_ms)
-    if life.endorsed_by is not None:
-        yield _Span("endorse", life.endorsed_by, life.at("PUBLISHED"), ready, limits.endorse_ms)
-    yield _Span("accept", life.insurer, life.reported_ms, life.at("FILED") or closed, limits.accept_ms)
-    yield _Span("co_sign", life.insurer, life.proposed_ms, decided or closed, limits.co_sign_ms)
-    decide_ms = limits.complex_ms if life.lane == "review" else limits.decide_ms
-    yield _Span("decide", life.insurer, ready, decided or closed, decide_ms, pausable=True)
-    if life.lane == "flash":
-        yield _Span("flash", life.insurer, ready, decided or closed, limits.flash_ms, pausable=True)
-    if life.decision is not None:
-        yield _Span("notify", life.insurer, decided, life.notified_ms, limits.notice_ms)
-    for payout in life.payouts:
+def _spans(story: ClaimStory, limits: ClockLimits) -> Iterator[_Span]:
+    hospital = story.hospitals[0] if story.hospitals else ""
+    ready, decided = story.at("EVIDENCE_COMPLETE"), story.at("DECIDED")
+    closed = story.at("CLOSED") or story.at("WITHDRAWN")
+    yield _Span("intake", hospital, story.published_ms, story.reported_ms, limits.intake_ms)
+    if story.endorsed_by is not None:
+        yield _Span("endorse", story.endorsed_by, story.at("PUBLISHED"), ready, limits.endorse_ms)
+    yield _Span("accept", story.insurer, story.reported_ms, story.at("FILED") or closed, limits.accept_ms)
+    yield _Span("co_sign", story.insurer, story.proposed_ms, decided or closed, limits.co_sign_ms)
+    decide_ms = limits.complex_ms if story.is_complex else limits.decide_ms
+    yield _Span("decide", story.insurer, ready, decided or closed, decide_ms, pausable=True)
+    if story.lane == "flash":
+        yield _Span("flash", story.insurer, ready, decided or closed, limits.flash_ms, pausable=True)
+    if story.decision is not None:
+        yield _Span("notify", story.insurer, decided, story.notified_ms, limits.notice_ms)
+    for payout in story.payouts:
         if payout.status != "NOT_DUE":
-            yield _Span("settle", life.insurer, payout.authorised_ms, payout.settled_ms, limits.settle_ms)
-    yield _Span("minimum", life.insurer, ready, decided or closed, limits.minimum_ms)
+            yield _Span("settle", story.insurer, payout.authorised_ms, payout.settled_ms, limits.settle_ms)
+    yield _Span("minimum", story.insurer, ready, decided or closed, limits.minimum_ms)
 
 
-def _clock(life: ClaimLife, span: _Span, limits: ClockLimits, now_ms: int) -> Clock:
+def _clock(story: ClaimStory, span: _Span, limits: ClockLimits, now_ms: int) -> Clock:
     started = span.started_ms or 0
-    paused_since = life.paused_since_ms if span.pausable and span.ended_ms is None else None
-    paused = life.paused_ms if span.pausable else 0
+    paused_since = story.paused_since_ms if span.pausable and span.ended_ms is None else None
+    paused = story.paused_ms if span.pausable else 0
     if paused_since is not None:
         paused += max(0, now_ms - paused_since)
+    paused = min(paused, limits.pause_ms)
     end = now_ms if span.ended_ms is None else span.ended_ms
     elapsed = max(0, end - started - paused)
     used_bp = elapsed * WHOLE_BP // span.limit_ms if span.limit_ms else 0
     return Clock(
-        claim_id=life.claim_id,
+        claim_id=story.claim_id,
         stage=span.stage,
         party=span.party,
         started_ms=started,

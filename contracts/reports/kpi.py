@@ -1,6 +1,6 @@
 """The key figures of a set of claims: counts, rates, amounts, times in each stage (SEED-2-103).
 
-Knows ClaimLife. Must not know a node, a vault or who asks: what a life does not say is not counted. Must always hold:
+Knows ClaimStory. Must not know a node, a vault or who asks: what a story does not say is not counted. Must always hold:
 every rate names what it is a share of, every time is one that occurred, and adding a claim changes no other's figures.
 """
 
@@ -10,11 +10,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from contracts.reports.lives import ClaimLife, Lane
 from contracts.reports.ranks import MEDIAN, TAIL, Share, share_of, value_at
+from contracts.reports.stories import ClaimStory, Lane
 
 FLASH_MS: Final = 30 * 60_000
 """The promise of the flash lane: money authorised within 30 minutes of complete evidence (seed 0)."""
+PAID: Final = frozenset({"PAID", "PAID_UNCONTESTED"})
+NOTHING_DUE: Final = frozenset({"NOT_DUE", "RESTORED"})
 LEGS: Final = (
     ("REPORTED", "FILED"),
     ("FILED", "EVIDENCE_COMPLETE"),
@@ -40,13 +42,13 @@ class Selection(Struct, frozen=True, forbid_unknown_fields=True):
         """Whether a claim of this report time is meant."""
         return (self.from_ms or 0) <= reported_ms and (self.until_ms is None or reported_ms < self.until_ms)
 
-    def includes(self, life: ClaimLife) -> bool:
+    def includes(self, story: ClaimStory) -> bool:
         """Whether this claim is meant."""
         return (
-            self.includes_time(life.reported_ms)
-            and self.lane in (None, life.lane)
-            and (self.hospital is None or self.hospital in life.hospitals)
-            and self.insurer in (None, life.insurer)
+            self.includes_time(story.reported_ms)
+            and self.lane in (None, story.lane)
+            and (self.hospital is None or self.hospital in story.hospitals)
+            and self.insurer in (None, story.insurer)
         )
 
 
@@ -105,44 +107,44 @@ class Kpi(Struct, frozen=True, forbid_unknown_fields=True):
     advances_outstanding_fen: int = 0
 
 
-def build_kpi(lives: Iterable[ClaimLife], selection: Selection | None = None) -> Kpi:
+def build_kpi(stories: Iterable[ClaimStory], selection: Selection | None = None) -> Kpi:
     """The figures of the selected claims."""
-    chosen = [life for life in lives if selection is None or selection.includes(life)]
-    decided = [life for life in chosen if life.is_decided]
-    known = [life for life in decided if life.decision is not None]
-    told = [life for life in decided if life.lane != "unknown"]
-    ready = [life for life in chosen if life.at("EVIDENCE_COMPLETE") is not None]
-    declined = [life for life in known if life.decision == "declined"]
+    chosen = [story for story in stories if selection is None or selection.includes(story)]
+    decided = [story for story in chosen if story.is_decided]
+    known = [story for story in decided if story.decision is not None]
+    told = [story for story in decided if story.lane != "unknown"]
+    ready = [story for story in chosen if story.at("EVIDENCE_COMPLETE") is not None]
+    declined = [story for story in known if story.decision == "declined"]
     return Kpi(
         claims=len(chosen),
         decided=len(decided),
-        closed=sum(life.at("CLOSED") is not None for life in chosen),
+        closed=sum(story.at("CLOSED") is not None for story in chosen),
         explained=len(known),
-        statuses=_count([life.status] for life in chosen),
-        straight_through=_share(told, [life.lane == "flash" and not life.human_steps for life in told]),
-        reviewed=_share(told, [life.lane == "review" for life in told]),
+        statuses=_count([story.status] for story in chosen),
+        straight_through=_share(told, [story.lane == "flash" and not story.human_steps for story in told]),
+        reviewed=_share(told, [story.lane == "review" for story in told]),
         declined=share_of(len(declined), len(known)),
-        overturned=_share(decided, [life.is_overturned for life in decided]),
-        disputed=_share(decided, [life.disputed for life in decided]),
-        escalated=_share(chosen, [life.escalated for life in chosen]),
-        complete_at_first=_share(ready, [life.returned == 0 for life in ready]),
-        within_30_minutes=_share(decided, [_is_flash(life) for life in decided]),
-        decisions=_count([str(life.decision)] for life in known),
-        reasons=_count(life.reasons for life in known),
-        declined_for=_count(life.reasons for life in declined),
-        review_reasons=_count(life.review_reasons for life in chosen),
-        human_steps=sum(life.human_steps or 0 for life in chosen),
+        overturned=_share(decided, [story.is_overturned for story in decided]),
+        disputed=_share(decided, [story.disputed for story in decided]),
+        escalated=_share(chosen, [story.escalated for story in chosen]),
+        complete_at_first=_share(ready, [story.returned == 0 for story in ready]),
+        within_30_minutes=_share(decided, [_is_flash(story) for story in decided]),
+        decisions=_count([str(story.decision)] for story in known),
+        reasons=_count(story.reasons for story in known),
+        declined_for=_count(story.reasons for story in declined),
+        review_reasons=_count(story.review_reasons for story in chosen),
+        human_steps=sum(story.human_steps or 0 for story in chosen),
         amounts=_amounts(known),
         times=_times(chosen),
     )
 
 
-def _share(of: Sequence[ClaimLife], holds: Sequence[bool]) -> Share:
+def _share(of: Sequence[ClaimStory], holds: Sequence[bool]) -> Share:
     return share_of(sum(holds), len(of))
 
 
-def _is_flash(life: ClaimLife) -> bool:
-    ready, decided = life.at("EVIDENCE_COMPLETE"), life.at("DECIDED")
+def _is_flash(story: ClaimStory) -> bool:
+    ready, decided = story.at("EVIDENCE_COMPLETE"), story.at("DECIDED")
     return ready is not None and decided is not None and decided - ready <= FLASH_MS
 
 
@@ -154,39 +156,39 @@ def _count(names: Iterable[Iterable[str]]) -> tuple[NameCount, ...]:
     )
 
 
-def _amounts(known: Iterable[ClaimLife]) -> tuple[Amount, ...]:
-    rows: dict[str, list[ClaimLife]] = {}
-    for life in known:
-        if life.payable_fen is not None:
-            rows.setdefault(life.currency, []).append(life)
+def _amounts(known: Iterable[ClaimStory]) -> tuple[Amount, ...]:
+    rows: dict[str, list[ClaimStory]] = {}
+    for story in known:
+        if story.payable_fen is not None:
+            rows.setdefault(story.currency, []).append(story)
     return tuple(
         Amount(
             currency=currency,
             claims=len(of_currency),
-            claimed_fen=sum(life.claimed_fen or 0 for life in of_currency),
-            payable_fen=sum(life.payable_fen or 0 for life in of_currency),
-            paid_fen=sum(life.payable_fen or 0 for life in of_currency if _is_paid(life)),
+            claimed_fen=sum(story.claimed_fen or 0 for story in of_currency),
+            payable_fen=sum(story.payable_fen or 0 for story in of_currency),
+            paid_fen=sum(story.payable_fen or 0 for story in of_currency if _is_paid(story)),
         )
         for currency, of_currency in sorted(rows.items())
     )
 
 
-def _is_paid(life: ClaimLife) -> bool:
-    """Whether nothing of a claim is left to pay: every payout reached the payee or was not due."""
-    done = ("PAID", "PAID_UNCONTESTED", "NOT_DUE")
-    return bool(life.payouts) and all(payout.status in done for payout in life.payouts)
+def _is_paid(story: ClaimStory) -> bool:
+    """Whether nothing of a claim is left to pay, and something was."""
+    statuses = {payout.status for payout in story.payouts}
+    return bool(statuses & PAID) and statuses <= PAID | NOTHING_DUE
 
 
-def _times(chosen: Sequence[ClaimLife]) -> tuple[LegTime, ...]:
+def _times(chosen: Sequence[ClaimStory]) -> tuple[LegTime, ...]:
     rows = []
     for begin, end in LEGS:
-        spans = [span for life in chosen if (span := _span(life, begin, end)) is not None]
+        spans = [span for story in chosen if (span := _span(story, begin, end)) is not None]
         median, tail = value_at(MEDIAN, spans), value_at(TAIL, spans)
         if median is not None and tail is not None:
             rows.append(LegTime(begin, end, len(spans), min(spans), median, tail))
     return tuple(rows)
 
 
-def _span(life: ClaimLife, begin: str, end: str) -> int | None:
-    first, last = life.at(begin), life.at(end)
+def _span(story: ClaimStory, begin: str, end: str) -> int | None:
+    first, last = story.at(begin), story.at(end)
     return None if first is None or last is None or last < first else last - first

@@ -5,20 +5,20 @@ from typing import Any
 from contracts.genesis import Parameters
 from contracts.reports.clocks import DAY_MS, Clock, build_clocks, build_turnaround, limits_of, list_due
 from contracts.reports.kpi import FLASH_MS
-from contracts.reports.lives import ClaimLife, PayoutLife
-from tests.unit.contracts.test_report_figures import decided, life
+from contracts.reports.stories import ClaimStory, PayoutStory
+from tests.unit.contracts.test_report_figures import decided, story
 
 LIMITS = limits_of(Parameters(), 8_000)
 READY = 10_000
 
 
-def clock(claim: ClaimLife, stage: str, now_ms: int) -> Clock:
+def clock(claim: ClaimStory, stage: str, now_ms: int) -> Clock:
     (found,) = [item for item in build_clocks(claim, LIMITS, now_ms) if item.stage == stage]
     return found
 
 
-def waiting(**changes: Any) -> ClaimLife:
-    return life(1, ("FILED", 2_000), ("EVIDENCE_COMPLETE", READY), **changes)
+def waiting(**changes: Any) -> ClaimStory:
+    return story(1, ("FILED", 2_000), ("EVIDENCE_COMPLETE", READY), **changes)
 
 
 def test_limits_come_from_the_networks_parameters() -> None:
@@ -48,19 +48,21 @@ def test_pauses_move_the_due_time_and_count_against_nobody() -> None:
     now = READY + 2 * limit
     still = clock(waiting(paused_ms=500, paused_since_ms=READY + 1_000), "decide", now)
     assert (still.standing, still.paused_ms) == ("paused", 500 + now - READY - 1_000)
+    longest = clock(waiting(paused_ms=LIMITS.pause_ms + 5), "decide", READY)
+    assert longest.paused_ms == LIMITS.pause_ms == 30 * DAY_MS, "nobody strands a claim by pausing it"
     over = clock(waiting(paused_since_ms=READY + limit + 1), "decide", now)
     assert over.standing == "breached", "what ran out before the pause stays so"
     assert clock(waiting(paused_ms=500), "minimum", now).paused_ms == 0, "the law's sixty days know no pause of ours"
 
 
-def test_a_claim_that_people_look_at_is_a_complex_one() -> None:
-    assert clock(waiting(lane="review"), "decide", READY).limit_ms == 30 * DAY_MS
-    assert clock(waiting(lane="unknown"), "decide", READY).limit_ms == LIMITS.decide_ms
+def test_only_what_was_declared_complex_has_thirty_days() -> None:
+    assert clock(waiting(is_complex=True), "decide", READY).limit_ms == 30 * DAY_MS
+    assert clock(waiting(lane="review"), "decide", READY).limit_ms == LIMITS.decide_ms, "as the ledger judges it"
     assert not [item for item in build_clocks(waiting(lane="review"), LIMITS, READY) if item.stage == "flash"]
 
 
 def test_each_stage_has_its_party() -> None:
-    payouts = (PayoutLife("ORDERED", 15_000), PayoutLife("NOT_DUE", 15_000))
+    payouts = (PayoutStory("ORDERED", 15_000), PayoutStory("NOT_DUE", 15_000))
     claim = decided(1, published_ms=900, endorsed_by="commission", proposed_ms=11_000, payouts=payouts)
     shown = {item.stage: (item.party, item.standing) for item in build_clocks(claim, LIMITS, 20_000)}
     assert shown == {
@@ -73,18 +75,18 @@ def test_each_stage_has_its_party() -> None:
         "settle": ("insurer", "running"),
         "minimum": ("insurer", "met"),
     }
-    assert life(1, hospitals=(), published_ms=1_000).moments
-    assert clock(life(1, hospitals=(), published_ms=1_000), "intake", 2_000).party == ""
+    assert story(1, hospitals=(), published_ms=1_000).moments
+    assert clock(story(1, hospitals=(), published_ms=1_000), "intake", 2_000).party == ""
 
 
 def test_the_endorsement_clock_starts_with_the_last_document() -> None:
-    claim = life(1, ("PUBLISHED", 5_000), ("EVIDENCE_COMPLETE", READY), endorsed_by="commission")
+    claim = story(1, ("PUBLISHED", 5_000), ("EVIDENCE_COMPLETE", READY), endorsed_by="commission")
     found = clock(claim, "endorse", READY)
     assert (found.party, found.started_ms, found.ended_ms, found.standing) == ("commission", 5_000, READY, "met")
 
 
 def test_a_withdrawn_claim_stops_its_clocks() -> None:
-    claim = life(1, ("FILED", 2_000), ("EVIDENCE_COMPLETE", READY), ("WITHDRAWN", 20_000))
+    claim = story(1, ("FILED", 2_000), ("EVIDENCE_COMPLETE", READY), ("WITHDRAWN", 20_000))
     assert clock(claim, "decide", 10**12).standing == "met"
 
 
@@ -99,10 +101,10 @@ def test_what_is_due_first_is_told_first() -> None:
 
 
 def test_turnaround_is_told_by_party_and_stage() -> None:
-    lives = [decided(number, number * 1_000) for number in range(1, 5)] + [waiting()]
+    stories = [decided(number, number * 1_000) for number in range(1, 5)] + [waiting()]
     rows = {
         (row.party, row.stage): row
-        for row in build_turnaround(c for o in lives for c in build_clocks(o, LIMITS, 50_000))
+        for row in build_turnaround(c for o in stories for c in build_clocks(o, LIMITS, 50_000))
     }
     row = rows["insurer", "decide"]
     assert (row.open, row.ended, row.median_ms, row.p95_ms, row.over.count) == (1, 4, 2_000, 4_000, 0)
@@ -112,5 +114,5 @@ def test_turnaround_is_told_by_party_and_stage() -> None:
 
 def test_a_limit_of_nothing_is_over_at_once() -> None:
     limits = limits_of(Parameters(accept_ms=0))
-    (found,) = [item for item in build_clocks(life(1), limits, 1_001) if item.stage == "accept"]
+    (found,) = [item for item in build_clocks(story(1), limits, 1_001) if item.stage == "accept"]
     assert (found.used_bp, found.standing) == (0, "breached")

@@ -6,11 +6,11 @@ import pytest
 
 from contracts.reports.cells import MIN_CELL_PEOPLE, GroupTotals, MemberClaim, build_totals
 from contracts.reports.kpi import FLASH_MS, NameCount, Selection, build_kpi
-from contracts.reports.lives import ClaimLife, Moment, PayoutLife
 from contracts.reports.ranks import Share, share_of, value_at
+from contracts.reports.stories import ClaimStory, Moment, PayoutStory
 
 
-def life(number: int = 1, *stages: tuple[str, int], **changes: Any) -> ClaimLife:
+def story(number: int = 1, *stages: tuple[str, int], **changes: Any) -> ClaimStory:
     """A claim with stages at these times, REPORTED at 1,000."""
     moments = tuple(Moment(stage, time_ms) for stage, time_ms in (("REPORTED", 1_000), *stages))
     plain: dict[str, Any] = {
@@ -22,12 +22,12 @@ def life(number: int = 1, *stages: tuple[str, int], **changes: Any) -> ClaimLife
         "attempt": 1,
         "moments": moments,
     }
-    return ClaimLife(**(plain | changes))
+    return ClaimStory(**(plain | changes))
 
 
-def decided(number: int, took_ms: int = 5_000, **changes: Any) -> ClaimLife:
+def decided(number: int, took_ms: int = 5_000, **changes: Any) -> ClaimStory:
     known = {"lane": "flash", "human_steps": 0, "decision": "approved", "payable_fen": 100, "currency": "CNY"}
-    return life(number, ("EVIDENCE_COMPLETE", 10_000), ("DECIDED", 10_000 + took_ms), **(known | changes))
+    return story(number, ("EVIDENCE_COMPLETE", 10_000), ("DECIDED", 10_000 + took_ms), **(known | changes))
 
 
 def test_a_percentile_is_a_value_that_occurred() -> None:
@@ -54,15 +54,15 @@ def test_a_share_of_nothing_is_absent() -> None:
 
 
 def test_rates_name_what_they_are_shares_of() -> None:
-    lives = [
+    stories = [
         decided(1),
         decided(2, lane="review", human_steps=2, review_reasons=("AMOUNT_OVER_THRESHOLD",)),
         decided(3, decision="declined", payable_fen=0, reasons=("WAITING_PERIOD",), attempt=2, disputed=True),
         decided(4, decision=None, lane="unknown", human_steps=None, payable_fen=None, returned=1),
-        life(5, escalated=True),
-        decided(6, reasons=("DAY_LIMIT",), payouts=(PayoutLife("RESTORED", 15_000),)),
+        story(5, escalated=True),
+        decided(6, reasons=("DAY_LIMIT",), payouts=(PayoutStory("RESTORED", 15_000),)),
     ]
-    kpi = build_kpi(lives)
+    kpi = build_kpi(stories)
     assert (kpi.claims, kpi.decided, kpi.closed, kpi.explained, kpi.human_steps) == (6, 5, 0, 4, 2)
     assert kpi.straight_through == share_of(3, 4)
     assert kpi.reviewed == share_of(1, 4)
@@ -80,31 +80,32 @@ def test_rates_name_what_they_are_shares_of() -> None:
 
 
 def test_the_flash_promise_is_kept_to_the_millisecond() -> None:
-    kpi = build_kpi([decided(1, FLASH_MS), decided(2, FLASH_MS + 1), life(3, ("DECIDED", 5_000))])
+    kpi = build_kpi([decided(1, FLASH_MS), decided(2, FLASH_MS + 1), story(3, ("DECIDED", 5_000))])
     assert kpi.within_30_minutes == share_of(1, 3), "without a time of complete evidence no promise was kept"
 
 
 def test_times_are_those_of_claims_that_came_to_both_stages() -> None:
-    lives = [decided(number, number * 1_000) for number in range(1, 21)]
-    lives.append(life(99, ("EVIDENCE_COMPLETE", 10_000), ("DECIDED", 9_000)))
-    rows = {(row.begin, row.end): row for row in build_kpi(lives).times}
+    stories = [decided(number, number * 1_000) for number in range(1, 21)]
+    stories.append(story(99, ("EVIDENCE_COMPLETE", 10_000), ("DECIDED", 9_000)))
+    rows = {(row.begin, row.end): row for row in build_kpi(stories).times}
     assert set(rows) == {("EVIDENCE_COMPLETE", "DECIDED")}
     row = rows["EVIDENCE_COMPLETE", "DECIDED"]
     assert (row.claims, row.fastest_ms, row.median_ms, row.p95_ms) == (20, 1_000, 10_000, 19_000)
 
 
 def test_amounts_are_summed_by_currency_and_paid_only_when_nothing_is_left() -> None:
-    paid = (PayoutLife("PAID", 1), PayoutLife("NOT_DUE", 1))
-    lives = [
+    paid = (PayoutStory("PAID", 1), PayoutStory("NOT_DUE", 1))
+    stories = [
         decided(1, payouts=paid, claimed_fen=500),
-        decided(2, payouts=(PayoutLife("PAID", 1), PayoutLife("ORDERED", 1))),
+        decided(2, payouts=(PayoutStory("PAID", 1), PayoutStory("ORDERED", 1))),
         decided(3, currency="HKD"),
         decided(4, payable_fen=None),
+        decided(5, payouts=(PayoutStory("NOT_DUE", 1),)),
     ]
     rows = [
-        (row.currency, row.claims, row.claimed_fen, row.payable_fen, row.paid_fen) for row in build_kpi(lives).amounts
+        (row.currency, row.claims, row.claimed_fen, row.payable_fen, row.paid_fen) for row in build_kpi(stories).amounts
     ]
-    assert rows == [("CNY", 2, 500, 200, 100), ("HKD", 1, 0, 100, 0)]
+    assert rows == [("CNY", 3, 500, 300, 100), ("HKD", 1, 0, 100, 0)]
 
 
 @pytest.mark.parametrize(
@@ -120,9 +121,9 @@ def test_amounts_are_summed_by_currency_and_paid_only_when_nothing_is_left() -> 
     ],
 )
 def test_a_selection_is_by_report_time_lane_hospital_and_insurer(selection: Selection, kept: set[int]) -> None:
-    lives = {1: decided(1), 2: decided(2, lane="review", hospitals=("hospital", "other"), insurer="insurer-two")}
-    assert {number for number, item in lives.items() if selection.includes(item)} == kept
-    assert build_kpi(lives.values(), selection).claims == len(kept)
+    stories = {1: decided(1), 2: decided(2, lane="review", hospitals=("hospital", "other"), insurer="insurer-two")}
+    assert {number for number, item in stories.items() if selection.includes(item)} == kept
+    assert build_kpi(stories.values(), selection).claims == len(kept)
 
 
 def members(month: str, people: range, currency: str = "CNY") -> list[MemberClaim]:

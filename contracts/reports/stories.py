@@ -23,7 +23,7 @@ class Moment(Struct, frozen=True, forbid_unknown_fields=True):
     time_ms: int
 
 
-class PayoutLife(Struct, frozen=True, forbid_unknown_fields=True):
+class PayoutStory(Struct, frozen=True, forbid_unknown_fields=True):
     """One payout. `settled_ms`, `paid_ms`: block times, None while it did not happen or where they are not known."""
 
     status: str
@@ -32,7 +32,7 @@ class PayoutLife(Struct, frozen=True, forbid_unknown_fields=True):
     paid_ms: int | None = None
 
 
-class ClaimLife(Struct, frozen=True, forbid_unknown_fields=True):
+class ClaimStory(Struct, frozen=True, forbid_unknown_fields=True):
     """One claim of one insurer. `moments` ascend and begin with REPORTED; `attempt` counts adjudications.
 
     `human_steps`, `decision`, amounts, `currency` and reasons are None or empty where the viewer's own vault does not
@@ -51,7 +51,7 @@ class ClaimLife(Struct, frozen=True, forbid_unknown_fields=True):
     paused_since_ms: int | None = None
     published_ms: int | None = None
     endorsed_by: str | None = None
-    payouts: tuple[PayoutLife, ...] = ()
+    payouts: tuple[PayoutStory, ...] = ()
     proposed_ms: int | None = None
     notified_ms: int | None = None
     human_steps: int | None = None
@@ -62,6 +62,7 @@ class ClaimLife(Struct, frozen=True, forbid_unknown_fields=True):
     reasons: tuple[str, ...] = ()
     review_reasons: tuple[str, ...] = ()
     returned: int = 0
+    is_complex: bool = False
     disputed: bool = False
     escalated: bool = False
 
