@@ -19,6 +19,7 @@ from contracts.invoicekeys import Identity
 from contracts.states import read_nullifier, read_participant, read_record
 from ledger.crypto.keys import read_secret_file, write_secret_file
 from ledger.logtiles import node_reader
+from node.agents.backtesting import Order
 from node.agents.bank import DemoBank
 from node.agents.house import House
 from node.agents.ports import Ports
@@ -81,6 +82,10 @@ class NodeRoles:
         """Hospital: what a commission let an accepted invoice pass with; empty if nothing."""
         return self.house.hospital.warnings(record_id) if self.house.hospital else []
 
+    def invoice_errors(self, after: int, limit: int) -> dict[str, Any]:
+        """Commission: faults of e-invoices by hospital and month, one page. Raises Unavailable."""
+        return self.house.invoice_errors(after, limit)
+
     def contract_report(self, proposal_id: str) -> dict[str, Any] | None:
         """Everybody: what this node's own check made of a proposed claim contract; None while it is not done."""
         return self.house.examiner.report(proposal_id)
@@ -89,9 +94,25 @@ class NodeRoles:
         """Everybody: why this participant votes although its own check does not speak for it."""
         self.house.examiner.keep_reason(proposal_id, reason)
 
-    def invoice_errors(self, after: int, limit: int) -> dict[str, Any]:
-        """Commission: faults of e-invoices by hospital and month, one page. Raises Unavailable."""
-        return self.house.invoice_errors(after, limit)
+    def start_backtest(self, order: Order) -> str:
+        """Everybody: the id of a backtest that began. Raises Unavailable `backtest_running`, CandidateRefused."""
+        return self.house.backtester.start(order)
+
+    def backtest(self, backtest_id: str) -> dict[str, Any] | None:
+        """Everybody: how far a backtest is, its report once it is done; None for no such job."""
+        return self.house.backtester.view(backtest_id)
+
+    def cancel_backtest(self, backtest_id: str) -> None:
+        """Everybody: end a backtest."""
+        self.house.backtester.cancel(backtest_id)
+
+    async def switch_shadow(self, release: str | None) -> None:
+        """Everybody: what runs beside the decisions from now on. Raises CandidateRefused."""
+        await self.house.shadow.switch(release)
+
+    async def shadow_view(self, after: int, limit: int, worst: int) -> dict[str, Any]:
+        """Everybody: what runs in shadow mode, its sum and a page of its results."""
+        return await self.house.shadow.view(after, limit, worst)
 
     def prove_header(self, height: int) -> dict[str, Any]:
         """A header's way to finality: the last final header with its certificate, and the leaf path to it."""

@@ -53,7 +53,7 @@ class ShadowAgent(Agent):
         found: dict[str, Any] | None = self.vault.get_secret(SETTING)
         return found
 
-    def switch(self, identifier: str | None) -> None:
+    async def switch(self, identifier: str | None) -> None:
         """Try this proposal or release from the next decision on; None ends it. Raises CandidateRefused."""
         if identifier is None:
             self.vault.delete_secret(SETTING)
@@ -62,7 +62,7 @@ class ShadowAgent(Agent):
         read, height = self.ports.ledger.final.read, self.ports.ledger.final.height
         texts, follows = find_texts(read, identifier)
         line = find_line(read, follows)
-        release = build_candidate(texts, line).release
+        release = (await asyncio.to_thread(build_candidate, texts, line)).release
         value = {
             "release": identifier,
             "product_hash": release.product_hash,
@@ -135,6 +135,21 @@ class ShadowAgent(Agent):
             {"position": place, "claim_id": claim_id, "status": status, **(self.result(claim_id) or {})}
             for place, claim_id, status in rows
         ]
+
+    async def view(self, after: int, limit: int, worst: int) -> dict[str, Any]:
+        """{setting (without texts), summary, items, next, more}."""
+        items = self.list_results(after=after, limit=limit)
+        setting = self.setting()
+        shown = None if setting is None else {name: part for name, part in setting.items() if name != "texts"}
+        position = items[-1]["position"] if items else after
+        more = bool(items) and bool(self.vault.work.listed(self.name, after=position, limit=1))
+        return {
+            "setting": shown,
+            "summary": await self.summary(worst),
+            "items": items,
+            "next": position,
+            "more": more,
+        }
 
     async def summary(self, worst: int) -> dict[str, Any]:
         """The sum over the results of the version that is set, and how many of its runs failed or did not apply."""

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from contracts.errors import ContractError
 from ledger.errors import LedgerError
 from node.api import (
+    backtests,
     claims,
     contracts,
     customers,
@@ -107,6 +108,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     customers.add_routes(app, node, roles)
     evidence.add_routes(app, node, roles, directory)
     contracts.add_routes(app, node, roles)
+    backtests.add_routes(app, roles)
     ledger.add_routes(app, node, roles)
     effects.add_routes(app, node)
     proofs.add_routes(app, node, roles)

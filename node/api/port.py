@@ -12,6 +12,7 @@ from msgspec import Struct
 from contracts.execution import ChainState
 from contracts.genesis import Genesis
 from contracts.invoicekeys import Identity
+from node.agents.backtesting import Order
 from node.clock import Clock
 from node.outcomes import FinalBlock, TransactionOutcome
 from node.snapshots.shelf import Shelf
@@ -103,6 +104,10 @@ class RolesPort(Protocol):
         """Hospital: what a commission let an accepted invoice pass with; empty if nothing."""
         ...
 
+    def invoice_errors(self, after: int, limit: int) -> dict[str, Any]:
+        """Commission: {items, next, more} of faults of e-invoices by hospital and month. Raises NodeError `no_role`."""
+        ...
+
     def contract_report(self, proposal_id: str) -> dict[str, Any] | None:
         """Everybody: {ok, code, detail, ...} of a proposed claim contract; None while the check is not done."""
         ...
@@ -111,8 +116,24 @@ class RolesPort(Protocol):
         """Everybody: why this participant votes although its own check does not speak for it."""
         ...
 
-    def invoice_errors(self, after: int, limit: int) -> dict[str, Any]:
-        """Commission: {items, next, more} of faults of e-invoices by hospital and month. Raises NodeError `no_role`."""
+    def start_backtest(self, order: Order) -> str:
+        """Everybody: the id of a backtest that began. Raises Unavailable `backtest_running`, CandidateRefused."""
+        ...
+
+    def backtest(self, backtest_id: str) -> dict[str, Any] | None:
+        """Everybody: {backtest_id, status, done, total, code, detail, report}; None for no such job."""
+        ...
+
+    def cancel_backtest(self, backtest_id: str) -> None:
+        """Everybody: end a backtest."""
+        ...
+
+    async def switch_shadow(self, release: str | None) -> None:
+        """Everybody: what runs beside the decisions from now on. Raises CandidateRefused."""
+        ...
+
+    async def shadow_view(self, after: int, limit: int, worst: int) -> dict[str, Any]:
+        """Everybody: {setting, summary, items, next, more} of shadow mode."""
         ...
 
     def prove_header(self, height: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from ledger.certificates import verify_finality
 from ledger.encoding import decode, encode
 from ledger.errors import DecodeError, InvalidProof, KeyFileError
 from node.api.answers import read_body
+from node.api.backtests import BacktestOrder, ShadowSwitch
 from node.api.contracts import Ballot, Proposal
 from node.api.customers import Consents, PayeeRequest, RevocationRequest
 from node.api.events import _named
@@ -85,6 +86,8 @@ def _bodies(kind: type) -> Decoder:
             "expires_ms": 1,
         },
         Ballot: {"despite_faults": "agreed"},
+        BacktestOrder: {"release": ID, "product": "P", "limit": 5, "compound": True},
+        ShadowSwitch: {"release": None},
     }
     name = f"node.api.answers:read_body/{kind.__name__}"
     return Decoder(name, _body(kind), lambda: samples.values(values[kind]), (ApiError,))
@@ -214,6 +217,7 @@ def _verified_dossier(data: bytes) -> Any:
 
 OUTSIDE = (
     *(_bodies(kind) for kind in (Consents, RevocationRequest, PayeeRequest, Records, Policies, Proposal, Ballot)),
+    *(_bodies(kind) for kind in (BacktestOrder, ShadowSwitch)),
     Decoder(
         "node.api.transactions:split_batch",
         split_batch,

@@ -12,6 +12,7 @@ from msgspec import Struct
 from ledger.checkpoints import origin_of
 from ledger.errors import LedgerError
 from ledger.transactions import decode_transaction
+from node.agents.backtesting import Order
 from node.api.problems import ApiError
 from node.api.tokens import ALL_SCOPES, create_token
 from node.errors import Rejected, Unavailable
@@ -159,6 +160,8 @@ class MemoryRoles:
         self.tolerated: dict[str, list[str]] = {}
         self.reports: dict[str, dict[str, Any]] = {}
         self.reasons: dict[str, str] = {}
+        self.orders: list[Order] = []
+        self.shadowed: list[str | None] = []
 
     async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
         self.published.append((consent_id, documents))
@@ -185,6 +188,24 @@ class MemoryRoles:
 
     def keep_vote_reason(self, proposal_id: str, reason: str) -> None:
         self.reasons[proposal_id] = reason
+
+    def start_backtest(self, order: Order) -> str:
+        if self.orders:
+            raise Unavailable("backtest_running", "one backtest runs at a time; wait for it or cancel it")
+        self.orders.append(order)
+        return "ba" * 32
+
+    def backtest(self, backtest_id: str) -> dict[str, Any] | None:
+        return {"backtest_id": backtest_id, "status": "running"} if backtest_id == "ba" * 32 else None
+
+    def cancel_backtest(self, backtest_id: str) -> None:
+        self.orders.clear()
+
+    async def switch_shadow(self, release: str | None) -> None:
+        self.shadowed.append(release)
+
+    async def shadow_view(self, after: int, limit: int, worst: int) -> dict[str, Any]:
+        return {"setting": None, "summary": {}, "items": [], "next": after, "more": False}
 
     def prove_header(self, height: int) -> dict[str, Any]:
         return {"anchor": None, "leaf_index": height, "path": []}

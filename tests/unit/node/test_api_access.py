@@ -27,6 +27,7 @@ SAMPLES = {
     "claim_id": make_hex("claim"),
     "consent_id": make_hex("consent"),
     "record_id": make_hex("record"),
+    "backtest_id": make_hex("backtest"),
     "height": "1",
     "key:path": "participant/tpa",
     "level": "0",
