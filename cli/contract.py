@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.contract_backtest import COMMANDS as TRIALS
 from cli.contract_conformance import conformance
 from cli.contract_ledger import COMMANDS
 from cli.errors import EXIT_NO
@@ -31,7 +32,7 @@ def contract() -> None:
 
 
 contract.add_command(conformance)
-for command in COMMANDS:
+for command in (*COMMANDS, *TRIALS):
     contract.add_command(command)
 
 

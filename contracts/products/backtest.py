@@ -5,6 +5,7 @@ true: names of people, documents and policy numbers do not pass through here, on
 and reasons; amounts of different currencies are never added.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ MAX_WORST: Final = 200
 MAX_REASONS: Final = 200
 """Different reasons that a report counts, the most frequent; the specification has 27, a program may have its own."""
 REVIEW: Final = "review"
+NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""Codes as the specification writes them. A program may write anything, also words of a case: those are OTHER."""
+OTHER: Final = "OTHER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def compare_results(
 ) -> Difference:
     """The difference between two checked results (contracts.machine.outputs) of one policy."""
     before, after = _payable(old), _payable(new)
-    codes = sorted(before.keys() | after.keys())
+    codes = sorted({*before, *after})
     had, has = _reasons(old), _reasons(new)
     return Difference(
         claim_id=claim_id,
@@ -75,11 +79,7 @@ def compare_results(
         new_fen=int(new["total_fen"]),
         reasons_added=tuple(sorted(has - had)),
         reasons_removed=tuple(sorted(had - has)),
-        benefits=tuple(
-            (code, before.get(code, 0), after.get(code, 0))
-            for code in codes
-            if before.get(code, 0) != after.get(code, 0)
-        ),
+        benefits=tuple((code, before[code], after[code]) for code in codes if before[code] != after[code]),
     )
 
 
@@ -105,13 +105,20 @@ def summarise(differences: Iterable[Difference], worst: int) -> dict[str, Any]:
     }
 
 
-def _payable(result: Mapping[str, Any]) -> dict[str, int]:
-    return {str(item["code"]): int(item["payable_fen"]) for item in result["benefits"]}
+def _payable(result: Mapping[str, Any]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for item in result["benefits"]:
+        found[_name(item["code"])] += int(item["payable_fen"])
+    return found
 
 
 def _reasons(result: Mapping[str, Any]) -> set[str]:
-    found = {f"{item['code']}/{reason}" for item in result["benefits"] for reason in item["reasons"]}
-    return found | {f"{REVIEW}/{reason}" for reason in result["review_reasons"]}
+    found = {f"{_name(item['code'])}/{_name(reason)}" for item in result["benefits"] for reason in item["reasons"]}
+    return found | {f"{REVIEW}/{_name(reason)}" for reason in result["review_reasons"]}
+
+
+def _name(text: Any) -> str:
+    return str(text) if NAME.fullmatch(str(text)) else OTHER
 
 
 def _total(currency: str, held: Iterable[Difference]) -> dict[str, Any]:
