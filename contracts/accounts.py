@@ -36,11 +36,20 @@ def apply_amend(operation: Operation, body: AccountAmend) -> str:
     else:
         consent_id, consent = _read_insured(operation, body, account.policy_id)
         cause = f"amendment/{consent_id}"
-    _check_endorsed(operation, policy, consent, body.account_id)
+    check_endorsed(operation, policy, consent, body.account_id)
     amended = replace(account, version=account.version + 1, commit=body.account_commit, cause=cause, lease=None)
     operation.put(body.account_id, amended)
     operation.emit("account.amended", body.account_id)
     return body.account_id
+
+
+def check_endorsed(operation: Operation, policy: PolicyState, consent: ConsentState, account_id: str) -> None:
+    """As many co-adjudicators outside the insurer's group as a verdict takes, whom the customer let read."""
+    heard = operation.speaker.endorsers & list_outside(operation, policy)
+    counted = [name for name in heard if consent.grants(name, "co-adjudicate")]
+    if len(counted) < policy.threshold:
+        detail = f"{len(counted)} of {policy.threshold} co-adjudicators outside the insurer's group"
+        raise Refusal("CO_ADJUDICATOR_MISSING", detail, account_id)
 
 
 def _restore(operation: Operation, payout_id: str, policy_id: str) -> ConsentState:
@@ -78,12 +87,3 @@ def _check_token(operation: Operation, body: AccountAmend, token: Amendment) -> 
     signed = (token.account_id, token.account_version, token.account_commit)
     if signed != (body.account_id, body.account_version, body.account_commit):
         raise Refusal("AMENDMENT_MISMATCH", "the insured signed another amendment", body.account_id)
-
-
-def _check_endorsed(operation: Operation, policy: PolicyState, consent: ConsentState, account_id: str) -> None:
-    """As many co-adjudicators outside the insurer's group as a verdict takes, whom the customer let read."""
-    heard = operation.speaker.endorsers & list_outside(operation, policy)
-    counted = [name for name in heard if consent.grants(name, "co-adjudicate")]
-    if len(counted) < policy.threshold:
-        detail = f"{len(counted)} of {policy.threshold} co-adjudicators outside the insurer's group"
-        raise Refusal("CO_ADJUDICATOR_MISSING", detail, account_id)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from contracts.genesis import FinalityKey
+from contracts.holdbodies import HOLD_BODIES
 from contracts.statements import SignedStatement
 from ledger.offences import Proof
 from ledger.types import Count, Hex16, Hex32, Millis, Name, OrgId, Text
@@ -26,7 +27,7 @@ MAX_CHANGES = 32
 MAX_OVERLAP_BLOCKS = 1_000_000
 """Blocks for which an old key may still count beside its successor."""
 
-RecordType: TypeAlias = Literal["admission", "discharge", "invoice", "charges"]
+RecordType: TypeAlias = Literal["admission", "discharge", "invoice", "charges", "interim"]
 MAX_RELEASE_BYTES = 256 * 1024
 """Program, tables and examples of one release together; the standard program takes 35 kB of it."""
 
@@ -318,5 +319,6 @@ BODIES: dict[str, type[Struct]] = {
     "payout.contest": PayoutContest,
     "payout.lapse": PayoutLapse,
     "account.amend": AccountAmend,
+    **HOLD_BODIES,
 }
 """Every kind this version executes. Any other kind is refused `UNKNOWN_KIND`."""

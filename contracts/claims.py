@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from contracts.bodies import ClaimAccept, ClaimClose
 from contracts.consents import require_in_force
 from contracts.errors import Refusal
+from contracts.holdstates import GuaranteeState, HoldsState
 from contracts.identifiers import derive_claim_id
 from contracts.lifecycle import is_possible, next_status
 from contracts.operations import Operation
@@ -99,9 +100,22 @@ def apply_close(operation: Operation, body: ClaimClose) -> str:
         payout = operation.require(PayoutState, payout_id, "PAYOUT_UNKNOWN")
         if payout.status not in PAID_STATUSES:
             _close_unpaid(operation, payout_id, payout)
+    _check_holds(operation, body.claim_id)
     operation.put(body.claim_id, replace(claim, status=status, closed_ms=operation.time_ms))
     operation.emit("claim.closed", body.claim_id)
     return body.claim_id
+
+
+def _check_holds(operation: Operation, claim_id: str) -> None:
+    """What was advanced is paid, and no hospital holds a guarantee that was neither drawn nor released."""
+    holds = operation.get(HoldsState, claim_id)
+    for item in holds.items if holds else ():
+        if item.kind == "advance":
+            payout = operation.require(PayoutState, item.hold_id, "PAYOUT_UNKNOWN")
+            if payout.status not in PAID_STATUSES:
+                raise Refusal("PAYOUT_OPEN", f"this advance is {payout.status}", item.hold_id)
+        elif operation.require(GuaranteeState, item.hold_id, "GUARANTEE_UNKNOWN").status == "ISSUED":
+            raise Refusal("GUARANTEE_OPEN", "neither drawn nor released", item.hold_id)
 
 
 def require_own_claim(operation: Operation, claim_id: str) -> ClaimState:

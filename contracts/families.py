@@ -6,6 +6,7 @@ Knows names only. Must always hold: a family that is written somewhere is listed
 from typing import Any
 
 from contracts.catalogue import DraftState, LineState, ProductState, ReleaseTextState
+from contracts.holdstates import HOLD_FAMILIES
 from contracts.states import (
     AccountState,
     CaseState,
@@ -52,4 +53,5 @@ FAMILIES: tuple[type[Any], ...] = (
     LineState,
     ReleaseTextState,
     DraftState,
+    *HOLD_FAMILIES,
 )

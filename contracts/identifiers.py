@@ -69,3 +69,19 @@ def derive_nullifier(signature: bytes) -> str:
 def invoice_message(invoice_type: str, code: str, number: str) -> bytes:
     """What the commission signs for an invoice: type, code and number exactly as printed, ASCII digits only."""
     return tagged_hash("invoice", encode({"type": invoice_type, "code": code, "number": number}))
+
+
+def derive_hold_id(kind: str, claim_id: str, policy_id: str, number: int) -> str:
+    """Advance or guarantee number `number` (from 1) of a claim and policy; an advance's payout has the same id."""
+    named = {"kind": kind, "claim_id": claim_id, "policy_id": policy_id, "number": number}
+    return tagged_hex("hold-id", encode(named))
+
+
+def derive_recovery_id(claim_id: str, policy_id: str, attempt: int) -> str:
+    """One recovery per claim, policy and adjudication attempt."""
+    return tagged_hex("recovery-id", encode({"claim_id": claim_id, "policy_id": policy_id, "attempt": attempt}))
+
+
+def derive_batch_id(hospital: str, insurer: str, sequence: int) -> str:
+    """The statement of account number `sequence` of a hospital to an insurer."""
+    return tagged_hex("batch-id", encode({"hospital": hospital, "insurer": insurer, "sequence": sequence}))

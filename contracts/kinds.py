@@ -13,15 +13,20 @@ from msgspec import Struct
 from contracts import (
     accounts,
     adjudication,
+    batches,
     bodies,
     claims,
     consents,
     evidence,
     governance,
+    guarantees,
+    holdbodies,
+    holds,
     offences,
     payouts,
     policies,
     records,
+    recoveries,
     releases,
 )
 from contracts.operations import Handler
@@ -103,7 +108,7 @@ def _count_tokens(body: bodies.ConsentGrant) -> int:
     return len(body.tokens)
 
 
-def _count_token(body: bodies.AccountAmend) -> int:
+def _count_token(body: bodies.AccountAmend | holdbodies.RecoverySettle) -> int:
     return int(body.token is not None)
 
 
@@ -140,5 +145,15 @@ KINDS: Final[Mapping[str, Kind]] = {
     "payout.contest": Kind(bodies.PayoutContest, _single(payouts.apply_contest), _one),
     "payout.lapse": Kind(bodies.PayoutLapse, _single(payouts.apply_lapse), _none),
     "account.amend": Kind(bodies.AccountAmend, _single(accounts.apply_amend), _count_token),
+    "advance.pay": Kind(holdbodies.AdvancePay, _single(holds.apply_advance), _none),
+    "recovery.open": Kind(holdbodies.RecoveryOpen, _single(recoveries.apply_open), _none),
+    "recovery.settle": Kind(holdbodies.RecoverySettle, _single(recoveries.apply_settle), _count_token),
+    "guarantee.issue": Kind(holdbodies.GuaranteeIssue, _single(holds.apply_issue), _none),
+    "guarantee.draw": Kind(holdbodies.GuaranteeDraw, _single(guarantees.apply_draw), _none),
+    "guarantee.release": Kind(holdbodies.GuaranteeRelease, _single(guarantees.apply_release), _none),
+    "batch.submit": Kind(holdbodies.BatchSubmit, _single(batches.apply_submit), _none),
+    "batch.review": Kind(holdbodies.BatchReview, _single(batches.apply_review), _none),
+    "batch.settle": Kind(holdbodies.BatchSettle, _single(batches.apply_settle), _none),
+    "batch.ack": Kind(holdbodies.BatchAck, _single(batches.apply_ack), _none),
 }
 """Every kind this version executes."""

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from contracts.errors import TokenError
+from contracts.holdtokens import RECOVERY_TYPE, RecoveryWord
 from contracts.identifiers import derive_consent_id
 from ledger.crypto import ed25519
 from ledger.encoding import convert, decode, encode
@@ -172,6 +173,13 @@ def decode_contest(token: str, key: str) -> Contest:
 def decode_payee_change(token: str, key: str) -> PayeeChange:
     """A payee's word on another account, verified with the consent's key. Raises TokenError."""
     signing_input, payload, signature = _split(token, PAYEE_TYPE, PayeeChange)
+    _verify(key, signing_input, signature)
+    return payload
+
+
+def decode_recovery_word(token: str, key: str) -> RecoveryWord:
+    """A customer's word on a recovery, verified with the consent's key. Raises TokenError."""
+    signing_input, payload, signature = _split(token, RECOVERY_TYPE, RecoveryWord)
     _verify(key, signing_input, signature)
     return payload
 

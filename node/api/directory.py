@@ -158,4 +158,16 @@ _SUBJECTS: Final[dict[str, Callable[[Any, str, str], Iterator[str]]]] = {
     "payout.settle": lambda body, network, author: iter((body.payout_id,)),
     "payout.fail": lambda body, network, author: iter((body.payout_id,)),
     "payout.lapse": lambda body, network, author: iter((body.payout_id,)),
+    **{
+        name: lambda body, network, author: iter((body.claim_id,))
+        for name in ("advance.pay", "guarantee.issue", "recovery.open")
+    },
+    **{
+        name: lambda body, network, author: iter((body.guarantee_id,))
+        for name in ("guarantee.draw", "guarantee.release")
+    },
+    **{
+        name: lambda body, network, author: iter((body.batch_id,))
+        for name in ("batch.review", "batch.settle", "batch.ack")
+    },
 }

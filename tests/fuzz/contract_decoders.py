@@ -19,6 +19,7 @@ from contracts.einvoice_regions import validate_in_region
 from contracts.errors import GenesisError, InputError, TokenError
 from contracts.execution import genesis_state
 from contracts.genesis import decode_genesis, encode_genesis
+from contracts.holdtokens import RECOVERY_TYPE
 from contracts.inputs import decode_document
 from contracts.kinds import prepare
 from contracts.machine.bundle import ProgramBundle, build_bundle
@@ -48,6 +49,7 @@ from contracts.tokens import (
     decode_consent,
     decode_contest,
     decode_payee_change,
+    decode_recovery_word,
     decode_revocation,
     peek_acknowledgement,
     peek_amendment,
@@ -254,6 +256,12 @@ CONTRACTS = (
         "contracts.tokens:decode_payee_change",
         lambda data: decode_payee_change(_text(data), _key()),
         lambda: samples.token_samples(PAYEE_TYPE),
+        (TokenError,),
+    ),
+    Decoder(
+        "contracts.tokens:decode_recovery_word",
+        lambda data: decode_recovery_word(_text(data), _key()),
+        lambda: samples.token_samples(RECOVERY_TYPE),
         (TokenError,),
     ),
     Decoder(

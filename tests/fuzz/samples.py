@@ -16,6 +16,7 @@ import msgspec
 from contracts import bodies
 from contracts.execution import ChainState
 from contracts.genesis import genesis_hash
+from contracts.holdtokens import RECOVERY_TYPE, RecoveryWord
 from contracts.machine.bundle import encode_bundle
 from contracts.membership import validator_set
 from contracts.tokens import (
@@ -69,6 +70,8 @@ class Story:
             1, NETWORK, self.customer.consent_id, self.payout_id, 2, make_bytes("payee").hex(), "ab" * 16
         )
         self.payee_change = encode_token(change, PAYEE_TYPE, self.customer.seed)
+        word = RecoveryWord(1, NETWORK, self.customer.consent_id, "ab" * 32, "paid", "cd" * 32, None, "ab" * 16)
+        self.recovery_word = encode_token(word, RECOVERY_TYPE, self.customer.seed)
         self.revocation = self.network.make_revocation(self.customer)
         revoke = bodies.ConsentRevoke(self.customer.consent_id, self.revocation, None)
         self.network.do("consent.revoke", revoke, "hospital-two")
@@ -155,6 +158,7 @@ def token_samples(kind: str) -> list[Sample]:
         AMENDMENT_TYPE: story().amendment,
         CONTEST_TYPE: story().contest,
         PAYEE_TYPE: story().payee_change,
+        RECOVERY_TYPE: story().recovery_word,
     }
     return token_sample(tokens[kind], story().customer.seed)
 

@@ -60,7 +60,13 @@ EXEMPT = {
     "node.ordering.blocksync:read_range": "blocks of the own store",
 }
 """module:function -> why no case of its own."""
-LOOK_UPS = ("contracts.catalogue", "contracts.offences", "contracts.states", "contracts.validators")
+LOOK_UPS = (
+    "contracts.catalogue",
+    "contracts.holdstates",
+    "contracts.offences",
+    "contracts.states",
+    "contracts.validators",
+)
 """Modules whose `read_*` are look-ups in state by key."""
 
 
