@@ -113,6 +113,18 @@ class SnapshotsConfig(_Part):
     """How many stay: two, so that who is fetching one can go on while the next is made."""
 
 
+class ReportsConfig(_Part):
+    """Clocks and figures for this participant's own people."""
+
+    warn_percent: Annotated[int, Field(ge=1, le=100)] = 80
+    """Share of a limit at which a clock warns."""
+
+    @property
+    def warn_bp(self) -> int:
+        """The same in basis points."""
+        return self.warn_percent * 100
+
+
 class NodeConfig(_Part):
     """The whole file. Only `participant` has no default."""
 
@@ -126,6 +138,7 @@ class NodeConfig(_Part):
     clock: ClockConfig = ClockConfig()
     witness: WitnessConfig = WitnessConfig()
     snapshots: SnapshotsConfig = SnapshotsConfig()
+    reports: ReportsConfig = ReportsConfig()
     agents: dict[str, bool] = Field(default_factory=dict)
     """role = false switches that role's automatic work off."""
 

@@ -32,6 +32,7 @@ from node.audit.selecting import select_fields
 from node.audit.witnessed import add_checkpoint
 from node.identity import KEYS
 from node.proofs import ChainSource
+from node.reports.office import Office
 from node.runtime import Node
 from node.vault import Vault
 from node.vault.delivery import Delivery
@@ -47,6 +48,7 @@ class NodeRoles:
     def __init__(self, node: Node, house: House) -> None:
         self._node = node
         self.house = house
+        self.office = Office(house, node.config.reports.warn_bp, house.tell)
 
     async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
         """Hospital: publish documents. Returns the transaction id and the record ids."""
@@ -67,12 +69,6 @@ class NodeRoles:
     def mail_of(self, consent_id: str) -> list[dict[str, Any]]:
         """Customer: ciphertexts kept for the consent's mailbox."""
         return self.house.mailroom.mail_of(consent_id)
-
-    def release_review(self, claim_id: str, reviewer: str) -> None:
-        """Insurer: a person lets the computed result of a claim in review stand."""
-        if self.house.insurer is not None:
-            self.house.insurer.release_review(claim_id, reviewer)
-            self.house.tell()
 
     def rejection(self, record_id: str) -> list[str]:
         """Hospital: the codes with which a commission rejected a record; empty if none came."""

@@ -58,9 +58,9 @@ class InsurerAgent(Agent):
         """See PolicyBook.commit_policies."""
         return await self.book.commit_policies(policies)
 
-    def release_review(self, claim_id: str, reviewer: str) -> None:
-        """A person lets the computed result stand: one human step. The claim goes on from there."""
-        self.claims.release(claim_id, reviewer)
+    def release_review(self, claim_id: str, reviewer: str, *, prepared_by: str = "", reason: str = "") -> None:
+        """People let the computed result stand; who may is the desk's rule. The claim goes on from there."""
+        self.claims.release(claim_id, reviewer, prepared_by, reason)
         self.vault.work.wake(self.name, claim_id)
 
     # --- what concerns this agent

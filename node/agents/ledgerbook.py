@@ -23,6 +23,8 @@ class ClaimRecord(Struct, frozen=True, forbid_unknown_fields=True):
     review: tuple[str, ...] = ()
     released: bool = False
     released_by: str = ""
+    prepared_by: str = ""
+    release_reason: str = ""
     currency: str = ""
     results: tuple[dict[str, Any], ...] = ()
     stopped: str = ""
@@ -49,11 +51,18 @@ class ClaimBook:
             self._change(claim_id, review=tuple(sorted(set(reasons))), released=False)
             self.set_status(claim_id, "in_review")
 
-    def release(self, claim_id: str, reviewer: str) -> None:
-        """A person let the computed result stand."""
+    def release(self, claim_id: str, reviewer: str, prepared_by: str = "", reason: str = "") -> None:
+        """People let the computed result stand: one human step each of who prepared it and who reviewed it."""
         with self._vault.transaction():
-            steps = self.record(claim_id).human_steps + 1
-            self._change(claim_id, released=True, released_by=reviewer, human_steps=steps)
+            steps = self.record(claim_id).human_steps + (2 if prepared_by else 1)
+            self._change(
+                claim_id,
+                released=True,
+                released_by=reviewer,
+                prepared_by=prepared_by,
+                release_reason=reason,
+                human_steps=steps,
+            )
             self.set_status(claim_id, "ready")
 
     def keep_computed(self, claim_id: str, currency: str, results: list[dict[str, Any]]) -> None:

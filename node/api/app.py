@@ -32,7 +32,9 @@ from node.api import (
     operations,
     proofs,
     snapshots,
+    statistics,
     transactions,
+    work,
 )
 from node.api.access import ACCESS, authorise
 from node.api.directory import Directory
@@ -105,6 +107,8 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     operations.add_routes(app, node, directory, metrics)
     transactions.add_routes(app, node)
     claims.add_routes(app, node, roles, directory)
+    statistics.add_routes(app, node, roles, directory)
+    work.add_routes(app, node, roles)
     customers.add_routes(app, node, roles)
     evidence.add_routes(app, node, roles, directory)
     contracts.add_routes(app, node, roles)

@@ -6,7 +6,6 @@ Knows the directory's lists and state. Must not know documents: a dossier passes
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query
-from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.states import ClaimState, read_claim, read_payout
@@ -14,7 +13,7 @@ from node.api.answers import DEFAULT_PAGE, Cursor, Id, Limit, answer, claim_view
 from node.api.directory import Directory
 from node.api.parties import Viewer
 from node.api.port import NodePort, RolesPort
-from node.api.problems import ApiError, not_found
+from node.api.problems import not_found
 
 Fields = Annotated[tuple[str, ...], Query(max_length=256, description="all, none, or /TYPE and /TYPE/FIELD, repeated")]
 
@@ -81,18 +80,6 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
         if decision is None:
             raise not_found("decision")
         return answer(decision)
-
-    @app.post("/v1/claims/{claim_id}/review")
-    async def release_review(claim_id: Id, request: Request) -> Response:
-        """A person lets the computed result of a claim in review stand; the token's name is the reviewer's."""
-        decision = await roles.decision(claim_id) if views.visible(claim_id) else None
-        if decision is None:
-            raise not_found("claim")
-        if decision.get("status") != "in_review":
-            raise ApiError(409, "not_in_review", "this claim does not wait for a person")
-        reviewer = request.state.token.name
-        roles.release_review(claim_id, reviewer)
-        return answer({"claim_id": claim_id, "reviewer": reviewer})
 
     @app.get("/v1/claims/{claim_id}/dossier")
     async def get_dossier(claim_id: Id, disclose: Fields = ()) -> Response:

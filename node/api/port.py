@@ -13,6 +13,7 @@ from contracts.execution import ChainState
 from contracts.genesis import Genesis
 from contracts.invoicekeys import Identity
 from node.agents.backtesting import Order
+from node.api.officeport import OfficePort
 from node.clock import Clock
 from node.outcomes import FinalBlock, TransactionOutcome
 from node.snapshots.shelf import Shelf
@@ -84,8 +85,9 @@ class RolesPort(Protocol):
         """Insurer and co-adjudicator: what was decided, with amounts and reasons."""
         ...
 
-    def release_review(self, claim_id: str, reviewer: str) -> None:
-        """Insurer: a person lets the computed result of a claim in review stand."""
+    @property
+    def office(self) -> OfficePort:
+        """Everybody: figures, clocks and the work of this participant's people."""
         ...
 
     def relay_payee(self, token: str, envelope: bytes) -> None:

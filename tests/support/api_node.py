@@ -9,6 +9,9 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
+from contracts.genesis import Parameters
+from contracts.reports.clocks import ClockLimits, limits_of
+from contracts.reports.stories import ClaimStory
 from ledger.checkpoints import origin_of
 from ledger.errors import LedgerError
 from ledger.transactions import decode_transaction
@@ -143,6 +146,24 @@ class MemoryNode:
         return str(signed.tx_id)
 
 
+class MemoryOffice:
+    """An office without people: stories given beforehand, and a participant that is no insurer."""
+
+    def __init__(self) -> None:
+        self.stories: dict[str, ClaimStory] = {}
+
+    def story(self, claim_id: str) -> ClaimStory | None:
+        return self.stories.get(claim_id)
+
+    def limits(self) -> ClockLimits:
+        return limits_of(Parameters())
+
+    def tasks(self, *_: Any) -> Any:
+        raise Unavailable("no_role", "this node does not act as insurer")
+
+    take_task = return_task = prepare_review = release_review = tasks
+
+
 class MemoryRoles:
     """The roles' port: what was asked of it, and answers given beforehand."""
 
@@ -154,7 +175,7 @@ class MemoryRoles:
         self.inclusions: dict[str, bytes] = {}
         self.policies: list[Mapping[str, Any]] = []
         self.payees: list[tuple[str, bytes]] = []
-        self.reviews: list[tuple[str, str]] = []
+        self.office: Any = MemoryOffice()
         self.mail: dict[str, list[dict[str, Any]]] = {}
         self.errors: list[dict[str, Any]] = []
         self.tolerated: dict[str, list[str]] = {}
@@ -173,9 +194,6 @@ class MemoryRoles:
 
     async def decision(self, claim_id: str) -> Mapping[str, Any] | None:
         return self.decisions.get(claim_id)
-
-    def release_review(self, claim_id: str, reviewer: str) -> None:
-        self.reviews.append((claim_id, reviewer))
 
     def relay_payee(self, token: str, envelope: bytes) -> None:
         self.payees.append((token, envelope))

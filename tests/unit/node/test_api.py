@@ -206,20 +206,6 @@ def test_decision_and_dossier_come_from_the_vault(run: Callable[..., None]) -> N
     run(story)
 
 
-def test_a_review_is_released_once_by_the_holder_of_the_token(run: Callable[..., None]) -> None:
-    async def story(desk: Desk) -> None:
-        _, claim_id = desk.net.ready_claim(desk.net.commit_policy().policy_id)
-        path = f"/v1/claims/{claim_id}/review"
-        assert (await desk.post(path, {}, 404))["code"] == "not_found"
-        desk.roles.decisions[claim_id] = {"status": "closed"}
-        assert (await desk.post(path, {}, 409))["code"] == "not_in_review"
-        desk.roles.decisions[claim_id] = {"status": "in_review"}
-        assert (await desk.post(path, {}, 200))["reviewer"] == "insurer"
-        assert desk.roles.reviews == [(claim_id, "insurer")]
-
-    run(story)
-
-
 def test_a_customers_mail_and_account_pass_through_as_ciphertext(run: Callable[..., None]) -> None:
     async def story(desk: Desk) -> None:
         consent_id = make_hex("consent")

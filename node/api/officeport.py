@@ -1,0 +1,41 @@
+"""What the interface asks of a participant's office: stories of claims, clocks, and the work of its people.
+
+Knows shapes only (`node.reports.office.Office`). Must not know where anything is kept. Times are milliseconds.
+"""
+
+from typing import Any, Protocol
+
+from contracts.reports.clocks import ClockLimits
+from contracts.reports.stories import ClaimStory
+
+
+class OfficePort(Protocol):
+    """One participant's office. What it has no role for raises NodeError `no_role`; rules raise Refusal."""
+
+    def story(self, claim_id: str) -> ClaimStory | None:
+        """A claim as this participant knows it; None if there is none. Who may see it is asked before."""
+        ...
+
+    def limits(self) -> ClockLimits:
+        """Limits of the clocks."""
+        ...
+
+    def tasks(self, limit: int) -> list[dict[str, Any]]:
+        """Claims in review, low risk first, then by age."""
+        ...
+
+    def take_task(self, claim_id: str | None, person: str, override: str | None) -> dict[str, Any]:
+        """Hold a task, or the next free one. Refusal TASK_HELD, REASON_UNKNOWN; NodeError no_task, not_in_review."""
+        ...
+
+    def return_task(self, claim_id: str, person: str) -> dict[str, Any]:
+        """Give a task back. Refusal TASK_NOT_HELD; NodeError not_in_review."""
+        ...
+
+    def prepare_review(self, claim_id: str, person: str, reason: str, override: str | None) -> dict[str, Any]:
+        """The first person. Refusal TASK_HELD, REASON_UNKNOWN; NodeError not_in_review."""
+        ...
+
+    def release_review(self, claim_id: str, person: str, override: str | None) -> dict[str, Any]:
+        """The second person. Refusal NOT_PREPARED, FOUR_EYES, TASK_HELD, REASON_UNKNOWN; NodeError not_in_review."""
+        ...

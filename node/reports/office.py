@@ -1,0 +1,64 @@
+"""What a node's own staff works with: figures of its claims, clocks, reviews. One object for the interface.
+
+Knows the parts. Holds no rule. Must always hold: a part that this participant has no role for answers `no_role`, and
+nothing here reaches another participant.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from contracts.reports.clocks import ClockLimits, limits_of
+from contracts.reports.stories import ClaimStory
+from contracts.states import read_claim, read_parameters
+from node.agents.house import House
+from node.errors import Unavailable
+from node.reports.desk import ReviewDesk
+from node.reports.knowledge import Knowledge
+from node.reports.stories import build_story
+
+
+class Office:
+    """One participant's office. `warn_bp`: share of a limit at which a clock warns."""
+
+    def __init__(self, house: House, warn_bp: int, tell: Callable[[], None]) -> None:
+        self._ports = house.ports
+        self._warn_bp = warn_bp
+        self.knowledge = Knowledge(house.ports, house.insurer, house.adjudicator)
+        self._desk = ReviewDesk(house.ports, house.insurer, tell) if house.insurer else None
+
+    def story(self, claim_id: str) -> ClaimStory | None:
+        """The story of a claim as this participant knows it; None if there is none. Who may see it is not asked."""
+        read = self._ports.ledger.final.read
+        claim = read_claim(read, claim_id)
+        return None if claim is None else build_story(read, claim_id, claim, self.knowledge.of_claim(claim_id))
+
+    def limits(self) -> ClockLimits:
+        """Limits of the clocks in this network, with this node's share for warnings."""
+        return limits_of(read_parameters(self._ports.ledger.final.read).parameters, self._warn_bp)
+
+    # --- reviews
+
+    def tasks(self, limit: int) -> list[dict[str, Any]]:
+        """See ReviewDesk.tasks. Raises Unavailable `no_role`."""
+        return self._require_desk().tasks(limit)
+
+    def take_task(self, claim_id: str | None, person: str, override: str | None) -> dict[str, Any]:
+        """See ReviewDesk.take."""
+        return self._require_desk().take(claim_id, person, override)
+
+    def return_task(self, claim_id: str, person: str) -> dict[str, Any]:
+        """See ReviewDesk.give_back."""
+        return self._require_desk().give_back(claim_id, person)
+
+    def prepare_review(self, claim_id: str, person: str, reason: str, override: str | None) -> dict[str, Any]:
+        """See ReviewDesk.prepare."""
+        return self._require_desk().prepare(claim_id, person, reason, override)
+
+    def release_review(self, claim_id: str, person: str, override: str | None) -> dict[str, Any]:
+        """See ReviewDesk.release."""
+        return self._require_desk().release(claim_id, person, override)
+
+    def _require_desk(self) -> ReviewDesk:
+        if self._desk is None:
+            raise Unavailable("no_role", "this node does not act as insurer")
+        return self._desk
