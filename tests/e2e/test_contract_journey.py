@@ -168,7 +168,22 @@ def test_a_product_goes_from_the_readme_to_a_payout_and_is_superseded(net: Path,
     arguments = ("--supersedes", product_hash, "--effective", "2025-01-07", "--node", net / "insurer", "--json")
     second = claimnode("contract", "propose", later, *arguments)
     assert vote(net, second["proposal_id"], "hospital", "tpa", "insurer") == "passed"
+    shadow = claimnode("contract", "shadow", "--on", second["proposal_id"], "--node", net / "tpa")
+    assert second["product_hash"] in shadow
     assert run_visit(net, 2, shown["tables"]).amount_fen == 20_040, "not before its day"
+
+    for name in ("insurer", "tpa"):
+        arguments = ("contract", "backtest", second["proposal_id"], "--history", "--node", net / name)
+        report = claimnode(*arguments, "--json")
+        total = {"currency": "CNY", "sum_old_fen": 40_080, "sum_new_fen": 25_050, "difference_fen": -15_030}
+        assert (report["claims"], report["changed"], report["totals"]) == (2, 2, [total])
+        assert {item["difference_fen"] for item in report["worst"]} == {12_525 - 20_040}
+    assert "sum      400.80 CNY -> 250.50 CNY, difference -150.30 CNY" in claimnode(*arguments)
+    folder = claimnode("contract", "backtest", later, "--history", "--limit", "1", "--node", net / "insurer", "--json")
+    assert (folder["claims"], folder["limited"], folder["totals"][0]["difference_fen"]) == (1, True, -7_515)
+    shown_by = ("contract", "shadow", "--json", "--node", net / "tpa")
+    until(lambda: claimnode(*shown_by)["summary"]["claims"])
+    assert claimnode(*shown_by)["summary"]["totals"][0]["difference_fen"] == -7_515
 
 
 def test_a_proposal_with_faults_is_not_voted_for_by_mistake(net: Path, tmp_path: Path) -> None:
