@@ -6,6 +6,7 @@ booking pays once.
 
 from collections.abc import Callable
 
+from contracts.cases.openings import Opening
 from ledger.crypto.hashing import tagged_hash
 from node.agents.ports import Booking, PaymentOrder
 
@@ -17,6 +18,10 @@ class DemoBank:
 
     def __init__(self, today: Callable[[], str]) -> None:
         self._today = today
+
+    def check_payee(self, payee: Opening) -> str | None:
+        """Any account will do."""
+        return None
 
     async def pay(self, order: PaymentOrder) -> Booking | None:
         """Books every order; the reference follows from the EndToEndId."""

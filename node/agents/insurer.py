@@ -38,7 +38,9 @@ from node.vault.acceptance import claim_of_case
 from node.vault.worklist import WorkItem
 
 TOPICS_OF_CLAIMS = frozenset({"claim.reported", "claim.accepted", "claim.ready", "claim.decided", "claim.closed"})
-TOPICS_OF_PAYOUTS = frozenset({"payout.authorised", "payout.ordered", "payout.settled", "payout.paid"})
+TOPICS_OF_PAYOUTS = frozenset(
+    f"payout.{word}" for word in ("authorised", "ordered", "settled", "failed", "contested", "paid", "lapsed")
+)
 
 
 class InsurerAgent(Agent):

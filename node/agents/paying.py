@@ -1,18 +1,29 @@
 """From a decision to the close: order, bank, settlement, the customer's mail, and the word that nothing was due.
 
 The insurer's side of protocol rule 8. Must always hold: an order is on the ledger before the bank is asked, every
-attempt of a payout has the same EndToEndId, and a payout without money is closed only with a co-adjudicator's
-endorsement.
+attempt of a payout has the same EndToEndId, a further one takes the bank's refusal and then a person's word (or the
+payee's other account), and a payout without money is closed only with a co-adjudicator's endorsement.
 """
 
 from typing import Any, Final
 
-from contracts.bodies import ClaimClose, PayoutOrder, PayoutSettle
+from msgspec.structs import replace
+
+from contracts.bodies import ClaimClose, PayoutFail, PayoutLapse, PayoutOrder, PayoutSettle
 from contracts.cases.checking import Package, PolicyPackage
 from contracts.cases.openings import Opening, end_to_end_id
 from contracts.commitments import commit
 from contracts.identifiers import derive_payout_id
-from contracts.states import ClaimState, ConsentState, PayoutState, read_consent, read_payout, read_policy
+from contracts.states import (
+    ClaimState,
+    ConsentState,
+    PayoutState,
+    read_consent,
+    read_parameters,
+    read_payout,
+    read_policy,
+)
+from ledger.state import Reader
 from ledger.transactions import Endorsement, SignedTransaction, compute_core_hash
 from node.agents.agent import AGAIN, Step, wait
 from node.agents.amounts import actual_of, expected_of
@@ -21,14 +32,14 @@ from node.agents.ledgerbook import ClaimBook
 from node.agents.mail import keepers_of, post, read_parcels, seal_parcel
 from node.agents.messages import ClosureMessage
 from node.agents.policies import PolicyBook
-from node.agents.ports import PaymentOrder, Ports
+from node.agents.ports import Booking, PaymentOrder, Ports, Rejection
 from node.agents.submitting import Submitter
 from node.errors import NodeError
 from node.vault import VaultError
 
 CLOSING_MARGIN_MS: Final = 300_000
 """An endorsed close with less time left than this is asked for anew."""
-FINISHED: Final = frozenset({"PAID", "NOT_DUE"})
+FINISHED: Final = frozenset({"PAID", "PAID_UNCONTESTED", "NOT_DUE"})
 
 
 class Payer:
@@ -91,15 +102,29 @@ class Payer:
     async def _pay(self, payout_id: str, payout: PayoutState, package: Package, item: PolicyPackage) -> Step:
         match payout.status:
             case "AUTHORISED":
-                return await self._order(payout_id, payout, item)
-            case "ORDERED":
+                return await self._order(payout_id, payout, package.payee, item)
+            case "FAILED":
+                return await self._order_again(payout_id, payout, package.payee, item)
+            case "ORDERED" | "CONTESTED":
                 return await self._book_payment(payout_id, payout, package.payee, item)
             case "SETTLED_CLAIMED":
-                return self._tell_customer(payout_id, payout)
+                return await self._await_payee(payout_id, payout)
         return wait(payout.status)
 
-    async def _order(self, payout_id: str, payout: PayoutState, item: PolicyPackage) -> Step:
+    async def _order_again(self, payout_id: str, payout: PayoutState, payee: Opening, item: PolicyPackage) -> Step:
+        """Another attempt, once a person asked for it; with another account if the payee signed for one."""
+        asked = self._ports.vault.get_secret(f"retry/{payout_id}/{payout.attempt + 1}")
+        if asked is None:
+            return wait("PAYOUT_FAILED")
+        return await self._order(payout_id, payout, asked["payee"] or payee, item, asked["payee_token"])
+
+    async def _order(
+        self, payout_id: str, payout: PayoutState, payee: Opening, item: PolicyPackage, token: str | None = None
+    ) -> Step:
         attempt = payout.attempt + 1
+        unusable = self._ports.bank.check_payee(payee)
+        if unusable is not None:
+            return wait(unusable)
 
         def build() -> PayoutOrder:
             opening = {
@@ -111,29 +136,67 @@ class Payer:
                 "end_to_end_id": end_to_end_id(payout_id),
             }
             self._ports.vault.put_secret(f"order/{payout_id}/{attempt}", opening)
-            return PayoutOrder(payout_id=payout_id, attempt=attempt, order_commit=commit("order", opening))
+            order = PayoutOrder(payout_id=payout_id, attempt=attempt, order_commit=commit("order", opening))
+            return order if token is None else replace(order, payee_token=token)
 
         return await self._submit(f"order/{payout_id}/{attempt}", payout.claim_id, "payout.order", build)
 
     async def _book_payment(self, payout_id: str, payout: PayoutState, payee: Opening, item: PolicyPackage) -> Step:
-        opening = self._ports.vault.get_secret(f"settlement/{payout_id}/{payout.attempt}")
-        if opening is None:
-            opening = await self._ask_bank(payout_id, payout, payee, expected_of(item))
-        if opening is None:
-            return wait("BANK_UNKNOWN")
+        """Settles with the bank's booking, fails with its refusal or return, waits for anything else.
+
+        A contested settlement is not settled with the same booking again: that takes a person or the bank's return.
+        """
+        name = f"settlement/{payout_id}/{payout.attempt}"
+        opening = self._ports.vault.get_secret(name)
+        if opening is None or commit("settlement", opening) == payout.settlement_commit:
+            answer = await self._ask_bank(payout_id, payout, payee)
+            if isinstance(answer, Rejection):
+                return await self._fail(payout_id, payout, answer)
+            if answer is None or (opening is not None and answer.bank_reference == opening["bank_reference"]):
+                return wait("CONTESTED" if payout.status == "CONTESTED" else "BANK_UNKNOWN")
+            opening = self._open_settlement(payout_id, payout, answer, expected_of(item))
+            self._ports.vault.put_secret(name, opening)
         settlement = commit("settlement", opening)
         body = PayoutSettle(payout_id=payout_id, attempt=payout.attempt, settlement_commit=settlement)
         key = f"settle/{payout_id}/{payout.attempt}"
         return await self._submit(key, payout.claim_id, "payout.settle", lambda: body)
 
-    async def _ask_bank(self, payout_id: str, payout: PayoutState, payee: Opening, expected_fen: int) -> Opening | None:
+    async def _ask_bank(self, payout_id: str, payout: PayoutState, payee: Opening) -> Booking | Rejection | None:
         ordered = self._ports.vault.need_secret(f"order/{payout_id}/{payout.attempt}")
-        booking = await self._ports.bank.pay(
-            PaymentOrder(ordered["end_to_end_id"], ordered["amount_fen"], ordered["currency"], payee)
+        asked = self._ports.vault.get_secret(f"retry/{payout_id}/{payout.attempt}")
+        order = PaymentOrder(
+            payout_id=payout_id,
+            attempt=payout.attempt,
+            end_to_end_id=ordered["end_to_end_id"],
+            amount_fen=ordered["amount_fen"],
+            currency=ordered["currency"],
+            payee=(asked["payee"] if asked else None) or payee,
         )
-        if booking is None:
-            return None
-        opening = {
+        return await self._ports.bank.pay(order)
+
+    async def _fail(self, payout_id: str, payout: PayoutState, answer: Rejection) -> Step:
+        """The bank's own word goes on the ledger as a commitment; what was reserved stays reserved."""
+        key = f"fail/{payout_id}/{payout.attempt}"
+
+        def build() -> PayoutFail:
+            opening = {
+                "salt": self._ports.salt(),
+                "payout_id": payout_id,
+                "attempt": payout.attempt,
+                "message_id": answer.message_id,
+                "status": answer.status,
+                "reasons": list(answer.reasons),
+                "booking_date": answer.booking_date,
+                "bank_reference": answer.bank_reference,
+            }
+            self._ports.vault.put_secret(f"bank-answer/{payout_id}/{payout.attempt}", opening)
+            return PayoutFail(payout_id=payout_id, attempt=payout.attempt, bank_commit=commit("bank", opening))
+
+        return await self._submit(key, payout.claim_id, "payout.fail", build)
+
+    def _open_settlement(self, payout_id: str, payout: PayoutState, booking: Booking, expected_fen: int) -> Opening:
+        ordered = self._ports.vault.need_secret(f"order/{payout_id}/{payout.attempt}")
+        return {
             "salt": self._ports.salt(),
             "payout_id": payout_id,
             "attempt": payout.attempt,
@@ -144,18 +207,24 @@ class Payer:
             "booking_date": booking.booking_date,
             "bank_reference": booking.bank_reference,
         }
-        self._ports.vault.put_secret(f"settlement/{payout_id}/{payout.attempt}", opening)
-        return opening
 
-    def _tell_customer(self, payout_id: str, payout: PayoutState) -> Step:
-        """The settlement's opening to the customer's mailbox; then only the payee's token moves the payout."""
-        if not self._ports.vault.parcels("settlement", payout_id, sender=self._ports.me):
+    async def _await_payee(self, payout_id: str, payout: PayoutState) -> Step:
+        """The settlement's opening to the customer's mailbox; then the payee's token, or the end of the time for it."""
+        told = f"told/{payout_id}"
+        if self._ports.vault.get_secret(told) != payout.settlement_commit:
             consent = self._consent(payout.consent_id)
             opening = self._ports.vault.need_secret(f"settlement/{payout_id}/{payout.attempt}")
             keepers = keepers_of(consent)
             envelope = seal_parcel(self._ports, "settlement", payout_id, opening, [], consent.mailbox_key)
-            post(self._ports, "settlement", payout_id, consent.case_id, envelope, keepers)
-        return wait("MISSING_ACK")
+            with self._ports.vault.transaction():
+                post(self._ports, "settlement", payout_id, consent.case_id, envelope, keepers)
+                self._ports.vault.put_secret(told, payout.settlement_commit)
+        final = self._ports.ledger.final
+        if not isinstance(payout.settled_ms, int) or final.time_ms <= payout.settled_ms + _contest_ms(final.read):
+            return wait("MISSING_ACK")
+        key = f"lapse/{payout_id}/{payout.attempt}"
+        body = PayoutLapse(payout_id=payout_id)
+        return await self._submit(key, payout.claim_id, "payout.lapse", lambda: body)
 
     async def _submit(self, key: str, claim_id: str, kind: str, build: Any) -> Step:
         progress = await self._submitter.submit_once(key, claim_id, kind, build)
@@ -241,6 +310,10 @@ def close_core_hash(network: str, insurer: str, claim_id: str, nonce: str, expir
         expires_time=expires_ms,
     )
     return core.hex()
+
+
+def _contest_ms(read: Reader) -> int:
+    return read_parameters(read).parameters.contest_ms
 
 
 def _currency(package: Package) -> str:

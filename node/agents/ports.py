@@ -64,6 +64,8 @@ class Machine(Protocol):
 class PaymentOrder:
     """What the bank is asked to pay. `end_to_end_id` is the same for every attempt of one payout."""
 
+    payout_id: str
+    attempt: int
     end_to_end_id: str
     amount_fen: int
     currency: str
@@ -79,11 +81,29 @@ class Booking:
     account: str
 
 
-class Bank(Protocol):
-    """The insurer's bank. One EndToEndId is paid once, however often it is asked for."""
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """The bank refused the order, or sent the money back; then `bank_reference` and `booking_date` name the return."""
 
-    async def pay(self, order: PaymentOrder) -> Booking | None:
-        """The booking, or None while the bank has not answered. Silence is no failure (protocol rule 8)."""
+    message_id: str
+    status: str
+    reasons: tuple[str, ...]
+    booking_date: str = ""
+    bank_reference: str = ""
+
+
+class Bank(Protocol):
+    """The insurer's bank. One attempt of a payout is paid once, however often it is asked for."""
+
+    def check_payee(self, payee: Opening) -> str | None:
+        """Why this account cannot be paid by this bank, as a code; None if nothing speaks against it."""
+        ...
+
+    async def pay(self, order: PaymentOrder) -> Booking | Rejection | None:
+        """What came of an attempt whose order is final on the ledger; None while the bank has not answered.
+
+        Silence is no failure (protocol rule 8).
+        """
         ...
 
 

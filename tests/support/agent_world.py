@@ -354,6 +354,9 @@ class WorldBank:
         self._world = world
         self._bank = DemoBank(lambda: date_of(world.network.now_ms, 480))
 
+    def check_payee(self, payee: Any) -> Any:
+        return self._bank.check_payee(payee)
+
     async def pay(self, order: Any) -> Any:
         return await self._bank.pay(order) if self._world.bank_open else None
 

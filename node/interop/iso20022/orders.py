@@ -33,6 +33,7 @@ CHARSETS: Final[dict[str, str]] = {
 """`latin`: the set of the SEPA guidelines and of SWIFT; `unicode`: anything printable, for banks in China."""
 Charset: TypeAlias = Literal["latin", "unicode"]
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}\Z")
+_BIC = re.compile(r"[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}(?:[A-Z0-9]{3})?\Z")
 _CLEARING = re.compile(r"[0-9A-Z]{3,28}\Z")
 
 
@@ -99,10 +100,13 @@ def read_party(payee: Mapping[str, Any], charset: Charset = "unicode", path: str
         raise MessageError("account", f"{path}/account", "an account has at most 34 letters and digits")
     if _IBAN.match(account) and not _is_iban(account):
         raise MessageError("account", f"{path}/account", "the check digits of the IBAN are wrong")
+    bic = found["agent_bic"]
+    if bic is not None and not _BIC.match(bic):
+        raise MessageError("account", f"{path}/agent_bic", "a BIC has 8 or 11 capital letters and digits (ISO 9362)")
     clearing = found["agent_clearing"]
     if clearing is not None and not _CLEARING.match(clearing):
         raise MessageError("account", f"{path}/agent_clearing", "3 to 28 digits or capital letters")
-    return Party(name, account, found["agent_bic"], clearing)
+    return Party(name, account, bic, clearing)
 
 
 def build_batch(batch: Batch) -> bytes:
