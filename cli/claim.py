@@ -1,4 +1,4 @@
-"""`claimnode claim`: claims as this participant's node shows them, and the one step that takes a person.
+"""`claimnode claim`: claims as this participant's node shows them, and the one step that takes two persons.
 
 Knows the options and how a claim is printed. Must not know how a claim is decided. Always true: amounts come from the
 node's own vault and are shown to its own staff alone.
@@ -83,18 +83,27 @@ def watch(after: int, client: NodeClient, as_json: bool) -> None:
 
 @claim.command(name="review")
 @click.argument("claim_id")
+@click.option("--prepare", "reason", help="As the first person: why the computed result should stand.")
+@click.option("--override", help="Why the task is taken from its holder: a reason of `claimnode work list`.")
 @node_options
 @json_option
-def review(claim_id: str, client: NodeClient, as_json: bool) -> None:
-    """Let the computed result of a claim in review stand. The reviewer is the holder of the access token.
+def review(claim_id: str, reason: str | None, override: str | None, client: NodeClient, as_json: bool) -> None:
+    """Let the computed result of a claim in review stand: one person prepares it, another lets it go.
 
-    Example: claimnode claim review 5f0c... --node net/insurer --token-file reviewer.token
+    Who acts is the holder of the access token; the reasons are those of `claimnode work list`.
+
+    \b
+    Example: claimnode claim review 5f0c... --node net/insurer --token-file ann.token --prepare AMOUNT_CONFIRMED
+             claimnode claim review 5f0c... --node net/insurer --token-file ben.token
     """
-    answer = client.post(f"/v1/claims/{claim_id}/review", {})
+    body = {"action": "release" if reason is None else "prepare", "reason": reason, "override": override}
+    answer = client.post(f"/v1/claims/{claim_id}/review", body)
     if as_json:
         print_json(answer)
+    elif reason is None:
+        print_text(f"{claim_id}: released; prepared by {answer['prepared_by']}. It goes on by itself")
     else:
-        print_text(f"{claim_id}: released by {answer['reviewer']}; it goes on by itself")
+        print_text(f"{claim_id}: prepared by {answer['prepared_by']}; a second person lets it go")
 
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:

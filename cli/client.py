@@ -100,11 +100,11 @@ class NodeClient:
                 return None
             raise
 
-    def pages(self, path: str) -> Iterator[dict[str, Any]]:
+    def pages(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Every item of a list, page by page."""
         after = 0
         while True:
-            page = self.get(path, after=after, limit=1000)
+            page = self.get(path, **query, after=after, limit=1000)
             yield from page["items"]
             after = page["next"]
             if not page["more"]:

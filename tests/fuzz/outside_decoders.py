@@ -28,6 +28,7 @@ from node.api.evidence import Policies, Records
 from node.api.problems import ApiError
 from node.api.tokens import load_tokens, read_token_file
 from node.api.transactions import split_batch
+from node.api.work import ReviewRequest, TakeRequest
 from node.audit.dossier import decode_dossier, encode_dossier
 from node.audit.proofcheck import verify_proof
 from node.audit.proofs import decode_proof, encode_proof, encode_readable
@@ -88,6 +89,8 @@ def _bodies(kind: type) -> Decoder:
         Ballot: {"despite_faults": "agreed"},
         BacktestOrder: {"release": ID, "product": "P", "limit": 5, "compound": True},
         ShadowSwitch: {"release": None},
+        TakeRequest: {"claim_id": ID, "override": "HOLDER_ABSENT"},
+        ReviewRequest: {"action": "prepare", "reason": "AMOUNT_CONFIRMED", "override": None},
     }
     name = f"node.api.answers:read_body/{kind.__name__}"
     return Decoder(name, _body(kind), lambda: samples.values(values[kind]), (ApiError,))
@@ -217,7 +220,7 @@ def _verified_dossier(data: bytes) -> Any:
 
 OUTSIDE = (
     *(_bodies(kind) for kind in (Consents, RevocationRequest, PayeeRequest, Records, Policies, Proposal, Ballot)),
-    *(_bodies(kind) for kind in (BacktestOrder, ShadowSwitch)),
+    *(_bodies(kind) for kind in (BacktestOrder, ShadowSwitch, TakeRequest, ReviewRequest)),
     Decoder(
         "node.api.transactions:split_batch",
         split_batch,
