@@ -4,7 +4,7 @@ Knows the field names of both sides. Must not know the ledger. Must always hold:
 pool give the same case, so that whoever holds them can run it again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,15 +15,13 @@ from contracts.cases.documents import (
     Record,
     amount_of,
     currency_of,
-    loss_of,
-    loss_of_invoice,
     pick_discharge,
+    pick_invoice_records,
     pick_invoices,
 )
 from contracts.cases.errors import CaseError
 from contracts.errors import InputError
 
-EARLIER_PAYER: Final = "earlier-rank"
 TERM_FIELDS: Final = (
     "policy_no",
     "insurer",
@@ -46,20 +44,21 @@ class PolicyInput:
     account: dict[str, Any]
 
 
-def build_case(claim_no: str, records: Iterable[Record], policies: Sequence[PolicyInput], left_fen: int) -> Case:
-    """The checked case of one claim, its policies in the order given.
+def build_case(
+    claim_no: str, records: Iterable[Record], policies: Sequence[PolicyInput], earlier: Mapping[str, int]
+) -> Case:
+    """The checked case of one claim, its policies in the order given, its invoices ascending by record id.
 
-    `left_fen` is the loss that the pool's current version says is left; what is missing from the whole loss was paid
-    by insurers of a better rank and enters as a third party's payment. Raises CaseError `NO_DISCHARGE`, `NO_INVOICE`,
-    `CURRENCY_MISMATCH`, `DOCUMENT_FORM`.
+    `earlier` is what other insurers paid on each invoice, by record id (pools.earlier_paid). Raises CaseError
+    `NO_DISCHARGE`, `NO_INVOICE`, `CURRENCY_MISMATCH`, `DOCUMENT_FORM`.
     """
     held = list(records)
-    discharge, invoices = pick_discharge(held), pick_invoices(held)
-    check_currency(invoices, policies)
+    discharge, invoices = pick_discharge(held), pick_invoice_records(held)
+    check_currency([item.document for item in invoices], policies)
     raw = {
         "claim": _build_claim(claim_no, discharge),
         "stay": _build_stay(discharge),
-        "invoices": _with_earlier_payments([_build_invoice(item) for item in invoices], left_fen),
+        "invoices": [_build_invoice(item.document, earlier.get(item.record_id, 0)) for item in invoices],
         "policies": [_build_policy(item) for item in policies],
     }
     try:
@@ -103,8 +102,9 @@ def _build_stay(discharge: Document) -> dict[str, Any] | None:
     return dict(stay) if isinstance(stay, dict) else None
 
 
-def _build_invoice(invoice: Document) -> dict[str, Any]:
-    return {name: invoice[name] for name in INVOICE_FIELDS if invoice.get(name) is not None}
+def _build_invoice(invoice: Document, earlier_fen: int) -> dict[str, Any]:
+    fields = {name: invoice[name] for name in INVOICE_FIELDS if invoice.get(name) is not None}
+    return fields | {"earlier_paid_fen": earlier_fen}
 
 
 def _build_policy(item: PolicyInput) -> dict[str, Any]:
@@ -113,27 +113,6 @@ def _build_policy(item: PolicyInput) -> dict[str, Any]:
         raise CaseError("DOCUMENT_FORM", f"the account of policy {item.policy_id} has no use")
     terms = {name: item.terms[name] for name in TERM_FIELDS if name in item.terms}
     return {**use, **terms, "product": item.tables}
-
-
-def _with_earlier_payments(invoices: list[dict[str, Any]], left_fen: int) -> list[dict[str, Any]]:
-    """Spread what better ranks paid: in-patient invoices first, in the order of issue, each up to its own loss."""
-    paid = loss_of(invoices) - left_fen
-    if paid < 0:
-        raise CaseError("DOCUMENT_FORM", "the pool says that more loss is left than the invoices hold")
-    order = sorted(range(len(invoices)), key=lambda index: _spread_key(invoices[index]))
-    spread = [dict(invoice) for invoice in invoices]
-    for index in order:
-        part = min(paid, max(0, loss_of_invoice(invoices[index])))
-        if part > 0:
-            third = list(invoices[index].get("third_party") or [])
-            spread[index]["third_party"] = [*third, {"payer": EARLIER_PAYER, "amount_fen": part}]
-            paid -= part
-    return spread
-
-
-def _spread_key(invoice: dict[str, Any]) -> tuple[bool, str, str, str]:
-    place = [str(invoice.get(name) or "") for name in ("issue_date", "code", "number")]
-    return (invoice.get("type") != "inpatient", place[0], place[1], place[2])
 
 
 def expense_total(case: Case, position: int, result: dict[str, Any]) -> int:

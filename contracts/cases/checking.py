@@ -21,8 +21,10 @@ from contracts.cases.building import PolicyInput, event_date_of, expense_total
 from contracts.cases.documents import Record, currency_of, pick_invoices
 from contracts.cases.errors import CaseError
 from contracts.cases.movements import book_outcome, read_balance
-from contracts.cases.openings import Opening, check_pool, open_account, open_pool, open_result
+from contracts.cases.openings import Opening, open_account, open_result
 from contracts.cases.outcomes import Adjudication, review_reasons
+from contracts.cases.pools import book_outcome as book_losses
+from contracts.cases.pools import check_pool, earlier_attempts, open_pool, read_losses, without
 from contracts.commitments import commit
 from contracts.errors import ContractError, InputError
 from contracts.identifiers import derive_payout_id, derive_pool_id, derive_product_hash, derive_tables_hash
@@ -116,7 +118,7 @@ def check_outputs(
         _check("EVENT_DATE_MISMATCH", item.event_date.get("event_date"), event_date)
         _check_commit("EVENT_DATE_MISMATCH", "event-date", item.event_date, item.statement.event_date_commit)
         _check_account_out(facts, item, uses[position])
-        _check_pool_out(facts, item, expense_total(dict(case), position, result))
+        _check_pool_out(facts, package, case, position, adjudication)
         _check_statement(facts, item)
 
 
@@ -231,10 +233,18 @@ def _check_account_out(facts: LedgerFacts, item: PolicyPackage, use: Any) -> Non
     _check_commit("ACCOUNT_OUT", "account-version", item.account_out, item.statement.account_commit_out)
 
 
-def _check_pool_out(facts: LedgerFacts, item: PolicyPackage, paid_fen: int) -> None:
-    left = max(0, item.pool_in["left_fen"] - paid_fen)
+def _check_pool_out(
+    facts: LedgerFacts, package: Package, case: Mapping[str, Any], position: int, adjudication: Adjudication
+) -> None:
+    """What the outcome pays, written to its invoices; what an earlier attempt of this claim paid is taken out."""
+    item = package.policies[position]
+    own = earlier_attempts(facts.claim_id, [one.policy_id for one in package.policies], facts.claim.attempt)
+    payout_id = derive_payout_id(facts.claim_id, item.policy_id, facts.claim.attempt)
+    paid_fen = expense_total(dict(case), position, adjudication.results[position])
+    before = without(read_losses(item.pool_in), own)
+    losses = book_losses(before, dict(case), position, paid_fen, adjudication.trace, payout_id)
     salt = str(item.pool_out.get("salt"))
-    _check("POOL_OUT", item.pool_out, open_pool(facts.claim.case_id, item.pool_in["version"] + 1, left, salt))
+    _check("POOL_OUT", item.pool_out, open_pool(facts.claim.case_id, item.pool_in["version"] + 1, losses, salt))
     _check_commit("POOL_OUT", "pool-version", item.pool_out, item.statement.pool_commit_out)
 
 

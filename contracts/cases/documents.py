@@ -95,10 +95,15 @@ def pick_discharge(records: Iterable[Record]) -> Document:
 
 def pick_invoices(records: Iterable[Record]) -> list[Document]:
     """The invoices in the order of their record ids. Raises CaseError `NO_INVOICE`."""
+    return [record.document for record in pick_invoice_records(records)]
+
+
+def pick_invoice_records(records: Iterable[Record]) -> list[Record]:
+    """The records of the invoices, ascending by id. Raises CaseError `NO_INVOICE`."""
     found = sorted((item for item in records if item.record_type == "invoice"), key=lambda item: item.record_id)
     if not found:
         raise CaseError("NO_INVOICE", "the evidence holds no invoice")
-    return [record.document for record in found]
+    return found
 
 
 def invoice_count(discharge: Document) -> int:
@@ -117,14 +122,9 @@ def currency_of(invoices: Iterable[Document]) -> str:
     return found.pop()
 
 
-def loss_of(invoices: Iterable[Document]) -> int:
-    """The loss of a stay before any insurer pays, in minor units: total less pooled fund, other payment and third
-    parties, summed over the invoices (a red one takes its original out), never below 0 (protocol rule 4)."""
-    return max(0, sum(loss_of_invoice(invoice) for invoice in invoices))
-
-
 def loss_of_invoice(invoice: Document) -> int:
-    """One invoice's part of the loss; negative for a red one. Raises CaseError `DOCUMENT_FORM`."""
+    """The loss on one invoice before any insurer pays, in minor units: total less pooled fund, other payment and third
+    parties (protocol rule 4); negative for a red one. Raises CaseError `DOCUMENT_FORM`."""
     third = invoice.get("third_party") or []
     if not isinstance(third, list) or not all(isinstance(item, dict) for item in third):
         raise CaseError("DOCUMENT_FORM", "third_party of an invoice is a list of objects")

@@ -6,7 +6,7 @@ vault or who reads what. Must always hold: a statement made here names the commi
     terms          salt, policy_id, policy_no, insurer, relation, first_effective, periods, history,
                    excluded_icd_prefixes, currency, balance_owner
     account        salt, account_id, version, use, reserved
-    pool           salt, pool_id, version, left_fen
+    pool           see pools
     payee          salt, and what the insurer's bank needs
     event date     salt, event_date
     result         salt, claim_id, policy_id, attempt, currency, result
@@ -25,7 +25,6 @@ from typing import Any, Final, TypeAlias
 from contracts.cases.errors import CaseError
 from contracts.cases.movements import Balance, encode_reserved
 from contracts.commitments import commit
-from contracts.identifiers import derive_pool_id
 from contracts.statements import Delivery, OutcomeStatement
 from ledger.crypto.hashing import tagged_hash
 
@@ -82,19 +81,6 @@ def open_account(account_id: str, version: int, balance: Balance, salt: str) -> 
     """Opening of one version of a coverage account."""
     reserved = encode_reserved(balance)
     return {"salt": salt, "account_id": account_id, "version": version, "use": balance.use, "reserved": reserved}
-
-
-def open_pool(case_id: str, version: int, left_fen: int, salt: str) -> Opening:
-    """Opening of one version of a case's loss pool."""
-    return {"salt": salt, "pool_id": derive_pool_id(case_id), "version": version, "left_fen": left_fen}
-
-
-def check_pool(opening: Opening) -> Opening:
-    """The opening of a pool version, fit to be counted with. Raises CaseError `DOCUMENT_FORM`."""
-    left, version = opening.get("left_fen"), opening.get("version")
-    if not all(isinstance(item, int) and not isinstance(item, bool) and item >= 0 for item in (left, version)):
-        raise CaseError("DOCUMENT_FORM", "left_fen and version of a loss pool are whole numbers from 0")
-    return opening
 
 
 def open_result(claim_id: str, policy_id: str, attempt: int, currency: str, result: Any, salt: str) -> Opening:

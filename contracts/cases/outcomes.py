@@ -13,7 +13,9 @@ from contracts.cases.accounts import advance_account
 from contracts.cases.building import PolicyInput, expense_total
 from contracts.cases.errors import CaseError
 from contracts.cases.movements import book_outcome, read_balance
-from contracts.cases.openings import Opening, Outcome, Salt, open_account, open_pool, open_result
+from contracts.cases.openings import Opening, Outcome, Salt, open_account, open_result
+from contracts.cases.pools import book_outcome as book_losses
+from contracts.cases.pools import earlier_attempts, open_pool, read_losses, without
 from contracts.identifiers import derive_payout_id
 from contracts.machine.errors import ProgramFailed
 from contracts.machine.outputs import check_output, check_trace
@@ -66,15 +68,19 @@ def build_outcomes(
     """Openings of every policy's outcome, in order. `pool` is the opening of the pool's current version; `is_settled`
     says whether the ledger holds the settlement of a payout: its reservation is captured. Raises CaseError."""
     outcomes = []
+    own = earlier_attempts(facts.claim_id, [item.policy_id for item in policies], facts.attempt)
+    losses = without(read_losses(pool), own)
     for position, (item, result) in enumerate(zip(policies, adjudication.results, strict=True)):
         use = advance_account(item.account["use"], case, position, result, adjudication.trace)
         balance = read_balance(item.account)
         captured = [one.payout_id for one in balance.reserved if is_settled(one.payout_id)]
         payout_id = derive_payout_id(facts.claim_id, item.policy_id, facts.attempt)
         balance = book_outcome(balance, use, payout_id, captured)
-        left = max(0, pool["left_fen"] - expense_total(case, position, result))
+        losses = book_losses(
+            losses, case, position, expense_total(case, position, result), adjudication.trace, payout_id
+        )
         account = open_account(item.account["account_id"], item.account["version"] + 1, balance, salt())
-        pool_out = open_pool(facts.case_id, pool["version"] + 1, left, salt())
+        pool_out = open_pool(facts.case_id, pool["version"] + 1, losses, salt())
         outcome = Outcome(
             policy_id=item.policy_id,
             account_in=item.account,

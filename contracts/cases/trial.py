@@ -10,10 +10,10 @@ from typing import Any
 
 from contracts.case import Case
 from contracts.cases.accounts import Use, advance_account, empty_use
-from contracts.cases.building import build_case
 from contracts.cases.checking import Package, PolicyPackage
 from contracts.cases.errors import CaseError
 from contracts.cases.outcomes import read_adjudication
+from contracts.cases.rerun import case_of
 from contracts.identifiers import derive_product_hash
 from contracts.products.backtest import Difference, compare_results
 
@@ -42,7 +42,7 @@ def build_trial(package: Package, version: Version, chosen: Collection[str], use
         use = uses.get(item.account_in["account_id"], item.account_in["use"])
         tables = version.tables if item.policy_id in chosen else item.tables
         inputs.append(replace(item.input, tables=tables, account={**item.account_in, "use": use}))
-    return build_case(package.claim_id, package.records, inputs, package.policies[0].pool_in["left_fen"])
+    return case_of(package, inputs)
 
 
 def compare_trial(package: Package, case: Case, output: Any) -> tuple[Difference, ...]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from contracts.bodies import EvidenceCompletion, RecordEndorse, RecordEndorsement
-from contracts.cases.documents import Document, Record, invoice_count, loss_of
+from contracts.cases.documents import Document, Record, invoice_count
 from contracts.cases.documents import read_record as open_record
 from contracts.cases.errors import CaseError
 from contracts.cases.evidence import date_of, invoice_identity, judge_record, profile_of
-from contracts.cases.openings import open_pool
+from contracts.cases.pools import open_pool, whole_losses
 from contracts.commitments import commit
 from contracts.errors import InputError
 from contracts.identifiers import derive_nullifier, derive_pool_id, invoice_message
@@ -274,8 +274,7 @@ class CommissionAgent(Agent):
 
     def _build_completion(self, case_id: str, consent: ConsentState, judged: Sequence[Judged]) -> EvidenceCompletion:
         accepted = _current(judged)
-        invoices = [item.record.document for item in accepted if item.record.record_type == "invoice"]
-        pool = open_pool(case_id, 0, loss_of(invoices), self.ports.salt())
+        pool = open_pool(case_id, 0, whole_losses(item.record for item in accepted), self.ports.salt())
         self.vault.put_secret(f"pool/{pool['pool_id']}/0", pool)
         return EvidenceCompletion(
             case_id=case_id,

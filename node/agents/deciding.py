@@ -17,6 +17,7 @@ from contracts.cases.errors import CaseError
 from contracts.cases.openings import STATEMENT_LIFETIME_MS, Outcome, StatementContext, build_statement
 from contracts.cases.outcomes import ClaimFacts, build_outcomes, read_adjudication, review_reasons
 from contracts.cases.packages import encode_package, read_package
+from contracts.cases.pools import earlier_attempts, earlier_paid
 from contracts.commitments import commit
 from contracts.identifiers import derive_tables_hash
 from contracts.machine.errors import MachineError
@@ -106,7 +107,8 @@ class Decider:
         """The package to be signed, or None when the result waits for a person."""
         inputs = [held.policy for held in gathered.policies]
         contract_hash = _one_program(gathered)
-        case = build_case(facts.claim_id, gathered.records, inputs, gathered.pool["left_fen"])
+        own = earlier_attempts(facts.claim_id, [item.policy_id for item in inputs], facts.claim.attempt)
+        case = build_case(facts.claim_id, gathered.records, inputs, earlier_paid(gathered.pool, gathered.records, own))
         tables_hash = derive_tables_hash(inputs[0].tables)
         source = find_source(self._ports.ledger.final, contract_hash, tables_hash)
         output, trace = await self._ports.machine.explain(source, case)

@@ -11,7 +11,8 @@ from contracts.cases.building import event_date_of
 from contracts.cases.checking import LedgerFacts
 from contracts.cases.documents import Record, read_record
 from contracts.cases.errors import CaseError
-from contracts.cases.openings import Opening, check_pool
+from contracts.cases.openings import Opening
+from contracts.cases.pools import check_pool
 from contracts.commitments import commit
 from contracts.errors import InputError
 from contracts.states import RecordState

@@ -12,11 +12,11 @@ from msgspec import Struct
 
 from contracts.case import Case, encode_case
 from contracts.cases.accounts import advance_account
-from contracts.cases.building import build_case
 from contracts.cases.checking import LedgerFacts, Package, PolicyPackage, check_inputs, check_outputs
 from contracts.cases.documents import Record
 from contracts.cases.openings import balance_owner_of, end_to_end_id
 from contracts.cases.outcomes import Adjudication, read_adjudication
+from contracts.cases.rerun import case_of
 from contracts.commitments import OpeningKind, commit, commit_document, commit_leaves, field_leaf
 from contracts.errors import ContractError
 from contracts.execution import ChainState
@@ -85,7 +85,7 @@ def check_disclosure(history: History, replayed: Replayed, start: ChainState, ru
         checks.append(_line(12, "payments"))
         return Disclosure(checks=tuple(checks), trace=(), results=())
     _guard(10, lambda: check_inputs(facts, package))
-    case = _guard(10, lambda: _build_case(facts, package))
+    case = _guard(10, lambda: case_of(package))
     checks.append(_proved(10, f"{len(package.policies)} policies"))
     adjudication = _guard(11, lambda: _run_again(package, case, run))
     uses = [_use_after(item, case, position, adjudication) for position, item in enumerate(package.policies)]
@@ -235,11 +235,6 @@ def _refuse_loose_openings(dossier: Dossier) -> None:
     """Openings that cannot be checked have no place in a file whose every byte is bound."""
     if dossier.policies or dossier.payments or dossier.payee is not None:
         raise AuditFailure(10, "incomplete", "openings are there without the documents or openings they go with")
-
-
-def _build_case(facts: LedgerFacts, package: Package) -> Case:
-    inputs = [item.input for item in package.policies]
-    return build_case(facts.claim_id, package.records, inputs, package.policies[0].pool_in["left_fen"])
 
 
 def _run_again(package: Package, case: Case, run: ProgramRunner) -> Adjudication:

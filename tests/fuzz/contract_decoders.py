@@ -14,6 +14,7 @@ from contracts.cases.movements import Balance, book_outcome, read_balance
 from contracts.cases.openings import open_account
 from contracts.cases.outcomes import read_adjudication
 from contracts.cases.packages import read_package
+from contracts.cases.pools import InvoiceLoss, open_pool, read_losses
 from contracts.einvoice import validate
 from contracts.einvoice_regions import validate_in_region
 from contracts.errors import GenesisError, InputError, TokenError
@@ -64,6 +65,18 @@ from tests.fuzz.checking import Decoder
 from tests.fuzz.mutations import Sample, document, toml
 from tests.support.invoices import INPATIENT, OUTPATIENT, VAT, build_red, build_request
 from tests.support.risk_records import claim_document, hospital_document
+
+
+def _pool_samples() -> list[Sample]:
+    """A pool before anybody paid, and one that two outcomes and a red invoice went through."""
+    losses = (InvoiceLoss("ab" * 32, 1_000, {}), InvoiceLoss("cd" * 32, 700, {}))
+    paid = (InvoiceLoss("ab" * 32, 1_000, {"01" * 32: 400, "02" * 32: 600}), InvoiceLoss("cd" * 32, -7, {}))
+    return samples.values(*(open_pool("ef" * 32, at, item, "00" * 32) for at, item in enumerate((paid, losses))))
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    """A JSON object: what a parcel's closed form lets through to this reader."""
+    return convert(decode(data), dict[str, Any])
 
 
 def _account_samples() -> list[Sample]:
@@ -275,6 +288,12 @@ CONTRACTS = (
         lambda data: peek_amendment(_text(data)),
         lambda: samples.token_samples(AMENDMENT_TYPE),
         (TokenError,),
+    ),
+    Decoder(
+        "contracts.cases.pools:read_losses",
+        lambda data: read_losses(_object(data)),
+        _pool_samples,
+        (DecodeError, CaseError),
     ),
     Decoder(
         "contracts.cases.movements:read_balance",

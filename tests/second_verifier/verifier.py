@@ -36,7 +36,7 @@ MALFORMED = (LookupError, TypeError, ValueError, AttributeError, RecursionError,
 CLAIM = {"cause": "illness", "diagnoses": [], "returned_count": 0}
 CLAIM |= dict.fromkeys(("first_onset", "diagnosis_date", "claimed_fen"))
 INVOICE = {"visit_date": None, "kind": "blue", "code": "", "insurance_type": "self_pay", "third_party": []}
-INVOICE |= {"disallowed_fen": 0, "prescription": False, "reverses": None, "earlier_paid_fen": 0}
+INVOICE |= {"disallowed_fen": 0, "prescription": False, "reverses": None}
 INVOICE |= dict.fromkeys(("pooled_fund_fen", "other_payment_fen", "self_funded_fen", "class_copay_fen"), 0)
 POLICY = {"advance_fen": 0, "periods": [], "history": [], "excluded_icd_prefixes": []}
 PRODUCT = {"pre_existing": "exclude", "excluded_icd_prefixes": [], "run_off_days": 0, "review_threshold_fen": 500_000}
@@ -297,9 +297,8 @@ class Dossier:
     def check_openings(self) -> tuple[list[int], list[Any]]:
         """(which of 9 to 12 are shown, results). Openings without all that they go with are refused."""
         file, said, evidence = self.file, self.statements, self.cases.get(self.case_id, [])
-        for record in file["records"]:
-            known = self.records[record["record_id"]]["commitment"]
-            need(commit_record(record) == known, 9, "another document")
+        for item in file["records"]:
+            need(commit_record(item) == self.records[item["record_id"]]["commitment"], 9, "another document")
         documents = {item["record_id"]: item["document"] for item in file["records"] if item["secret"] is not None}
         opened = {item["policy_id"]: item for item in file["policies"]}
         if not said or said.keys() != opened.keys() or file["payee"] is None or not documents.keys() >= {*evidence}:
@@ -342,27 +341,28 @@ class Dossier:
         benefits = {code: one["type"] for plan in product["plans"].values() for code, one in plan["benefits"].items()}
         paid = [one["payable_fen"] for one in result["benefits"] if benefits[one["code"]].endswith("_expense")]
         used, lost = used | {"version": used["version"] + 1}, lost | {"version": lost["version"] + 1}
-        lost |= {"left_fen": max(0, part["pool_in"]["left_fen"] - sum(paid))}
+        outcome |= (own := {name: said[name] for name in ("claim_id", "policy_id", "attempt")})
+        after, payout = part["pool_out"]["invoices"], named("payout-id", own)
+        left = [one["loss_fen"] - sum(one["paid_fen"].values()) for one in after]
+        lost |= {"invoices": after, "left_fen": max(0, sum(left))}
         day = {"event_date": outcome.pop("event_date")}
-        outcome |= {name: said[name] for name in ("claim_id", "policy_id", "attempt")}
         check_opening(11, "result", part["result"], said["result_commit"], outcome, 0)
         check_opening(11, "event-date", part["event_date"], said["event_date_commit"], day, 0)
         check_opening(11, "account-version", part["account_out"], said["account_commit_out"], used, 2)
         check_opening(11, "pool-version", part["pool_out"], said["pool_commit_out"], lost, 0)
+        new = [one["paid_fen"].pop(payout, 0) for one in after]
+        need(after == part["pool_in"]["invoices"] and sum(new) == sum(paid), 11, "what was paid on the bills")
+        need(all(fen >= 0 <= more or not more for fen, more in zip(left, new, strict=True)), 11, "more than a loss")
 
     def build_case(self, discharge: Json, bills: list[Json], parts: list[Json]) -> Json:
-        """The program's input. What better ranks paid enters as a third party's payment, in-patient bills first."""
+        """The program's input. What other insurers paid on each bill stands in the pool."""
         invoices = [fill(bill, INVOICE) for bill in bills]
-        for one in invoices:
-            others = one["pooled_fund_fen"] + one["other_payment_fen"]
-            others += sum(payment["amount_fen"] for payment in one["third_party"])
-            one |= {"loss": one["total_fen"] - others, "reverses": one["reverses"] if one["kind"] == "red" else None}
-        paid = max(0, sum(one["loss"] for one in invoices)) - parts[0]["pool_in"]["left_fen"]
-        need(paid >= 0, 10, "more loss is left than the invoices hold")
-        for one in sorted(invoices, key=lambda i: (i["type"] != "inpatient", i["issue_date"], i["code"], i["number"])):
-            part = min(paid, max(0, one.pop("loss")))
-            one["third_party"] = one["third_party"] + [{"payer": "earlier-rank", "amount_fen": part}] * (part > 0)
-            paid -= part
+        for one, pooled in zip(invoices, parts[0]["pool_in"]["invoices"], strict=True):
+            whole = one["total_fen"] - one["pooled_fund_fen"] - one["other_payment_fen"]
+            whole -= sum(payment["amount_fen"] for payment in one["third_party"])
+            need(whole == pooled["loss_fen"], 10, "another loss of a bill")
+            one["earlier_paid_fen"] = sum(pooled["paid_fen"].values())
+            one["reverses"] = one["reverses"] if one["kind"] == "red" else None
         policies = [part["account_in"]["use"] | fill(part["terms"], POLICY) for part in parts]
         for policy, part in zip(policies, parts, strict=True):
             plans = {name: fill(plan, PLAN) for name, plan in part["tables"]["plans"].items()}

@@ -7,8 +7,8 @@ import pytest
 
 from contracts.case import Case, encode_case
 from contracts.cases.accounts import advance_account, empty_use
-from contracts.cases.building import PolicyInput, build_case, event_date_of, expense_total
-from contracts.cases.documents import Record, invoice_count, loss_of, read_record
+from contracts.cases.building import PolicyInput, build_case, event_date_of
+from contracts.cases.documents import Record, invoice_count, read_record
 from contracts.cases.errors import CaseError
 from contracts.cases.evidence import (
     FOREIGN_INVOICE,
@@ -19,7 +19,7 @@ from contracts.cases.evidence import (
     profile_of,
 )
 from contracts.cases.openings import end_to_end_id
-from contracts.cases.outcomes import ClaimFacts, build_outcomes, read_adjudication, review_reasons
+from contracts.cases.outcomes import read_adjudication
 from contracts.machine.evaluation import LoadedProgram, load_program
 from ledger.encoding import decode
 from node.machine.programs import standard_program
@@ -64,7 +64,7 @@ def code_of(call: Any, *arguments: Any) -> str:
 
 
 def test_a_case_holds_what_adjudication_looks_at_and_nobodys_name() -> None:
-    case = build_case(CLAIM_ID, records_of(admission(), discharge(), invoice()), [policy_of()], 136_667)
+    case = build_case(CLAIM_ID, records_of(admission(), discharge(), invoice()), [policy_of()], {})
     text = encode_case(case)
     assert case["claim"]["diagnoses"] == ["N84.000"]
     assert case["stay"]["admission_date"] == "2021-12-03"
@@ -76,44 +76,28 @@ def test_a_case_holds_what_adjudication_looks_at_and_nobodys_name() -> None:
 
 def test_the_same_records_in_another_order_give_the_same_case() -> None:
     held = records_of(discharge(), invoice(1), invoice(2))
-    assert build_case("c", held, [policy_of()], 273_334) == build_case("c", held[::-1], [policy_of()], 273_334)
+    assert build_case("c", held, [policy_of()], {}) == build_case("c", held[::-1], [policy_of()], {})
 
 
-def test_what_better_ranks_paid_enters_as_a_third_party() -> None:
-    held = records_of(discharge(), invoice(1), invoice(2))
-    whole = loss_of([invoice(1)[1], invoice(2)[1]])
-    case = build_case("c", held, [policy_of()], whole - 150_000)
-    paid = [item["third_party"] for item in case["invoices"]]
-    assert paid == [
-        [{"payer": "earlier-rank", "amount_fen": 136_667}],
-        [{"payer": "earlier-rank", "amount_fen": 150_000 - 136_667}],
-    ]
+def test_what_better_ranks_paid_stands_on_its_invoice_and_never_comes_from_a_document() -> None:
+    held = records_of(discharge(), invoice(1), invoice(2, earlier_paid_fen=7))
+    case = build_case("c", held, [policy_of()], {held[1].record_id: 150_000})
+    assert [item["earlier_paid_fen"] for item in case["invoices"]] == [150_000, 0]
 
 
 @pytest.mark.parametrize(
-    ("documents", "left_fen", "code"),
+    ("documents", "code"),
     [
-        ([invoice()], 136_667, "NO_DISCHARGE"),
-        ([discharge()], 0, "NO_INVOICE"),
-        ([discharge(), invoice()], 136_668, "DOCUMENT_FORM"),
-        ([discharge(), invoice(currency="EUR")], 136_667, "CURRENCY_MISMATCH"),
-        ([discharge(), invoice(), invoice(2, currency="EUR")], 273_334, "CURRENCY_MISMATCH"),
-        ([discharge(first_onset="yesterday"), invoice()], 136_667, "DOCUMENT_FORM"),
-        ([discharge(), invoice(total_fen="2050.00")], 136_667, "DOCUMENT_FORM"),
-        ([discharge(), invoice(third_party={"payer": "x"})], 136_667, "DOCUMENT_FORM"),
+        ([invoice()], "NO_DISCHARGE"),
+        ([discharge()], "NO_INVOICE"),
+        ([discharge(), invoice(currency="EUR")], "CURRENCY_MISMATCH"),
+        ([discharge(), invoice(), invoice(2, currency="EUR")], "CURRENCY_MISMATCH"),
+        ([discharge(first_onset="yesterday"), invoice()], "DOCUMENT_FORM"),
+        ([discharge(), invoice(total_fen="2050.00")], "DOCUMENT_FORM"),
     ],
 )
-def test_documents_that_make_no_case_are_named(documents: Any, left_fen: int, code: str) -> None:
-    assert code_of(build_case, "c", records_of(*documents), [policy_of()], left_fen) == code
-
-
-def test_a_red_invoice_takes_its_original_out_of_the_loss() -> None:
-    _, blue = invoice()
-    red = {name: -value if name.endswith("_fen") else value for name, value in blue.items()} | {"kind": "red"}
-    assert loss_of([blue]) == 205_000 - 205_000 // 3
-    assert loss_of([blue, red]) == 0
-    assert loss_of([red]) == 0
-    assert loss_of([blue | {"third_party": [{"payer": "x", "amount_fen": 6_667}]}]) == 130_000
+def test_documents_that_make_no_case_are_named(documents: Any, code: str) -> None:
+    assert code_of(build_case, "c", records_of(*documents), [policy_of()], {}) == code
 
 
 def test_the_event_date_is_the_admission_else_the_earliest_visit() -> None:
@@ -140,7 +124,7 @@ def test_a_deductible_of_two_years_is_booked_year_by_year(program: LoadedProgram
     product = standard_product()
     product["plans"]["STD"]["benefits"]["IP"]["deductible"] = {"type": "per_family_year", "amount_fen": 10_000}
     stay = {"first": "2021-12-30", "last": "2022-01-03"}
-    case = build_case("c", records_of(discharge(**stay), invoice(**stay)), [policy_of(product)], 136_667)
+    case = build_case("c", records_of(discharge(**stay), invoice(**stay)), [policy_of(product)], {})
     adjudication = run(program, case)
     after = advance_account(empty_use(), case, 0, adjudication.results[0], adjudication.trace)
     assert after["family_deductible_used_fen"] == {"2021": {"IP": 10_000}, "2022": {"IP": 10_000}}
@@ -163,7 +147,7 @@ def test_outpatient_payments_are_booked_by_day(program: LoadedProgram) -> None:
     kind, document = discharge()
     visits = [invoice(n, type="outpatient", visit_date=f"2021-05-0{n}", pooled_fund_fen=0) for n in (1, 2)]
     held = records_of((kind, document | {"stay": None}), *visits)
-    case = build_case("c", held, [policy_of(product)], loss_of([item for _, item in visits]))
+    case = build_case("c", held, [policy_of(product)], {})
     adjudication = run(program, case)
     after = advance_account(empty_use(), case, 0, adjudication.results[0], adjudication.trace)
     entry = after["prior_use"]["2021"]["OP"]
@@ -174,10 +158,10 @@ def test_outpatient_payments_are_booked_by_day(program: LoadedProgram) -> None:
 
 def test_the_next_case_sees_what_the_account_says(program: LoadedProgram) -> None:
     held = records_of(discharge(), invoice())
-    case = build_case("c", held, [policy_of()], 136_667)
+    case = build_case("c", held, [policy_of()], {})
     adjudication = run(program, case)
     after = advance_account(empty_use(), case, 0, adjudication.results[0], adjudication.trace)
-    again = run(program, build_case("c", held, [policy_of(**after)], 136_667))
+    again = run(program, build_case("c", held, [policy_of(**after)], {}))
     assert again.results[0]["benefits"][0]["reasons"] == ["DUPLICATE_INVOICE"]
 
 
@@ -185,7 +169,7 @@ def test_a_declined_case_uses_nothing_and_leaves_the_input_alone(program: Loaded
     product = standard_product(excluded_icd_prefixes=["N84"])
     before = empty_use() | {"lifetime_paid_fen": {"IP": 5}}
     kept = copy.deepcopy(before)
-    case = build_case("c", records_of(discharge(), invoice()), [policy_of(product, **before)], 136_667)
+    case = build_case("c", records_of(discharge(), invoice()), [policy_of(product, **before)], {})
     adjudication = run(program, case)
     after = advance_account(before, case, 0, adjudication.results[0], adjudication.trace)
     assert adjudication.results[0]["decision"] == "declined"
@@ -196,33 +180,16 @@ def test_a_declined_case_uses_nothing_and_leaves_the_input_alone(program: Loaded
 def test_an_explanation_that_does_not_add_up_is_refused(program: LoadedProgram, drop: str) -> None:
     product = standard_product()
     product["plans"]["STD"]["benefits"]["IP"]["deductible"] = {"type": "per_year", "amount_fen": 100}
-    case = build_case("c", records_of(discharge(), invoice()), [policy_of(product)], 136_667)
+    case = build_case("c", records_of(discharge(), invoice()), [policy_of(product)], {})
     adjudication = run(program, case)
     trace = [step for step in adjudication.trace if step["what"] != drop]
     assert code_of(advance_account, empty_use(), case, 0, adjudication.results[0], trace) == "UNEXPLAINED"
     assert code_of(advance_account, empty_use(), case, 0, {"benefits": [{}]}, trace) == "UNEXPLAINED"
 
 
-def test_outcomes_chain_the_pool_through_the_policies(program: LoadedProgram) -> None:
-    first, second = policy_of(), policy_of()
-    second = PolicyInput("ef" * 16, second.terms | {"policy_no": "P-2"}, second.tables, second.account)
-    case = build_case(CLAIM_ID, records_of(discharge(), invoice()), [first, second], 136_667)
-    adjudication = run(program, case)
-    pool = {"salt": "00" * 32, "pool_id": make_hex("pool"), "version": 0, "left_fen": 136_667}
-    facts = ClaimFacts(CLAIM_ID, CASE_ID, 1, "CNY")
-    one, two = build_outcomes(
-        facts, case, [first, second], adjudication, pool, {"event_date": "x"}, lambda: "11" * 32, lambda _: False
-    )
-    assert (one.pool_out["left_fen"], two.pool_out["left_fen"]) == (136_667 - 105_334, 0)
-    assert two.pool_in == one.pool_out
-    assert one.account_out["version"] == 4
-    assert expense_total(case, 0, adjudication.results[0]) == 105_334, "the allowance uses up no loss"
-    assert review_reasons(adjudication) == []
-
-
 @pytest.mark.parametrize("output", [None, {}, {"results": []}, {"results": [{}]}, {"results": [1]}])
 def test_what_is_no_result_is_refused(output: Any) -> None:
-    case = build_case("c", records_of(discharge(), invoice()), [policy_of()], 136_667)
+    case = build_case("c", records_of(discharge(), invoice()), [policy_of()], {})
     assert code_of(read_adjudication, case, output, []) == "RESULT_FORM"
 
 
