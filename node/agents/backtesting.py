@@ -107,6 +107,8 @@ class Backtester:
         if job is None:
             return None
         shown = {name: getattr(job, name) for name in ("status", "done", "total", "code", "detail", "report")}
+        if job.task is not None and job.task.cancelled():
+            shown["status"] = "cancelled"
         return {"backtest_id": job_id, **shown}
 
     def cancel(self, job_id: str) -> None:
@@ -139,9 +141,6 @@ class Backtester:
             candidate = await asyncio.to_thread(build_candidate, texts, line)
             job.report = await self._measure(job, candidate)
             job.status = "done"
-        except asyncio.CancelledError:
-            job.status = "cancelled"
-            raise
         except (NodeError, MachineError, ContractError, LedgerError) as error:
             job.status, job.code, job.detail = "failed", error.code, error.detail
         except Exception as error:

@@ -197,6 +197,46 @@ def test_prior_use_is_the_recorded_one_unless_it_is_compounded(run: Callable[[St
     run(story)
 
 
+def test_where_something_else_moved_an_account_the_recorded_use_counts_again(run: Callable[[Story], None]) -> None:
+    """The second claim is left out of the backtest: the third begins with what it had in earnest."""
+
+    async def story(world: World) -> None:
+        one = pass_contract(world.network, release(world, 8_000))
+        certificate = await commit(world, product_hash=one)
+        wallets = [await pay(world, certificate, number, total) for number, total in enumerate(TOTALS, 1)]
+        await world.houses["hospital"].relay_token(make_revocation(wallets[1]))
+        await world.settle()
+        texts = texts_of(product(5_000, annual_limit_fen=90_000))
+        report = await report_of(world.houses["insurer"], texts=texts, product="TEST", compound=True)
+        before = share(TOTALS[0], 8_000) + share(TOTALS[1], 8_000)
+        third = min(share(TOTALS[2], 5_000), max(0, 90_000 - before))
+        assert report["compound_breaks"] == 1
+        assert report["totals"][0]["sum_new_fen"] == share(TOTALS[0], 5_000) + third
+
+    run(story)
+
+
+def test_all_policies_of_a_claim_are_decided_by_one_program(run: Callable[[Story], None]) -> None:
+    async def story(world: World) -> None:
+        two = [await commit(world, product=product(3_000, code), terms={"policy_no": code}) for code in ("A", "B")]
+        wallet = await world.grant(*two)
+        bill = invoice(1, TOTALS[0], TODAY, TODAY, code="33060123")
+        await world.publish(wallet, admission(TODAY))
+        await world.publish(wallet, discharge(TODAY, TODAY), bill, charges(TOTALS[0]))
+        assert len(world.claim(wallet).policies) == 2
+        house = world.houses["insurer"]
+        report = await report_of(house, texts=texts_of(product(2_000, "A")))
+        changed = share(TOTALS[0], 2_000) - share(TOTALS[0], 3_000)
+        assert (report["claims"], report["policies"], report["changed"]) == (1, 2, 1)
+        assert [item["difference_fen"] for item in report["worst"]] == [changed]
+        files = dict(standard_program().files)
+        other = build_bundle(files | {"program.star": files["program.star"] + "# Second edition.\n"})
+        report = await report_of(house, texts=texts_of(product(2_000, "A"), other))
+        assert report["failed"]["codes"] == {"PROGRAMS_DIFFER": 1}
+
+    run(story)
+
+
 def test_which_claims_are_run(run: Callable[[Story], None]) -> None:
     """By time, number and product code; not those of a revoked consent, nor one that was not decided here."""
 
@@ -281,12 +321,17 @@ def test_one_backtest_at_a_time_and_it_can_be_ended(run: Callable[[Story], None]
         job_id = house.backtester.start(order)
         with pytest.raises(Unavailable):
             house.backtester.start(order)
-        await asyncio.sleep(0)
+        for turns in (0, 1, 5):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            house.backtester.cancel(job_id)
+            await house.backtester.finish(job_id)
+            view = house.backtester.view(job_id)
+            assert view is not None
+            assert (view["status"], view["report"]) == ("cancelled", None)
+            job_id = house.backtester.start(order)
         house.backtester.cancel(job_id)
         await house.backtester.finish(job_id)
-        view = house.backtester.view(job_id)
-        assert view is not None
-        assert view["status"] == "cancelled"
         for _ in range(9):
             assert (await backtest(house, order))["status"] == "done"
         assert house.backtester.view(job_id) is None, "old reports make room"
