@@ -12,8 +12,9 @@ from msgspec import UnsetType
 from msgspec.structs import replace
 
 from contracts.bodies import ClaimAdjudicate
-from contracts.claims import require_own_claim
-from contracts.consents import require_granted
+from contracts.claims import is_lease_live, require_own_claim
+from contracts.consents import require_granted, require_in_force
+from contracts.deadlines import find_turn, is_escalated, put_claim
 from contracts.errors import Refusal
 from contracts.identifiers import derive_payout_id, derive_pool_id, derive_product_hash
 from contracts.lifecycle import next_status
@@ -35,6 +36,21 @@ from ledger.errors import SignatureError
 
 
 @dataclass(frozen=True, slots=True)
+class Mandate:
+    """By what right statements decide: the insurer's own, the arbiter's in its place, or the arbiter's ruling.
+
+    `substitute`: the arbiter's signature stands for the insurer's. `free_account`: an account that no live claim leases
+    is enough. `judged`: co-adjudicators sign as ever; else the arbiter's word is enough.
+    """
+
+    action: str
+    attempt: int
+    substitute: bool = False
+    free_account: bool = False
+    judged: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class _Bench:
     """What every statement of one claim is judged against."""
 
@@ -44,56 +60,85 @@ class _Bench:
     evidence_root: str | None
     pool_id: str
     pool: PoolState
+    mandate: Mandate
 
 
 def apply_adjudicate(operation: Operation, body: ClaimAdjudicate) -> str:
-    """`claim.adjudicate` (protocol rules 3 to 5)."""
+    """`claim.adjudicate` (protocol rules 3 to 6): by the insurer, or by the arbiter once a deadline was escalated."""
+    claim = operation.require(ClaimState, body.claim_id, "CLAIM_UNKNOWN")
+    if operation.author != claim.insurer and is_arbiter(operation, claim):
+        return _apply_substitute(operation, body, claim)
     claim = require_own_claim(operation, body.claim_id)
     consent = require_granted(operation, claim.consent_id, "adjudicate")
-    status = next_status("claim", claim.status, "claim.adjudicate", body.claim_id)
+    mandate = Mandate("claim.adjudicate", claim.attempt)
+    return decide(operation, body.claim_id, claim, consent, body.statements, mandate)
+
+
+def _apply_substitute(operation: Operation, body: ClaimAdjudicate, claim: ClaimState) -> str:
+    consent = require_in_force(operation, claim.consent_id)
+    mandate = Mandate("claim.adjudicate/substitute", claim.attempt, substitute=True, free_account=True)
+    next_status("claim", claim.status, mandate.action, body.claim_id)
+    if not is_escalated(claim, "accept", "decide"):
+        raise Refusal("ESCALATION_MISSING", "the insurer still has its time to decide", body.claim_id)
+    return decide(operation, body.claim_id, claim, consent, body.statements, mandate)
+
+
+def is_arbiter(operation: Operation, claim: ClaimState) -> bool:
+    """Whether a policy of the claim names the author in `escalation_to`."""
+    policies = [operation.require(PolicyState, item.policy_id, "POLICY_UNKNOWN") for item in claim.policies]
+    return any(policy.escalation_to == operation.author for policy in policies)
+
+
+def decide(
+    operation: Operation,
+    claim_id: str,
+    claim: ClaimState,
+    consent: ConsentState,
+    statements: tuple[SignedStatement, ...],
+    mandate: Mandate,
+) -> str:
+    """One statement for each policy becomes a decision, under `mandate`: payouts, accounts, pool, status."""
+    status = next_status("claim", claim.status, mandate.action, claim_id)
     policies = {item.policy_id: item for item in claim.policies}
-    named = [item.statement.policy_id for item in body.statements]
+    named = [item.statement.policy_id for item in statements]
     if len(set(named)) != len(named) or set(named) != set(policies):
-        raise Refusal("POLICY_SET_INCOMPLETE", "exactly one statement for each policy of the claim", body.claim_id)
-    _check_rank(operation, claim)
-    bench = _prepare(operation, body.claim_id, claim, consent)
-    for offset, signed in enumerate(body.statements):
+        raise Refusal("POLICY_SET_INCOMPLETE", "exactly one statement for each policy of the claim", claim_id)
+    if mandate.attempt == claim.attempt:
+        _check_rank(operation, claim)
+    bench = _prepare(operation, claim_id, claim, consent, mandate)
+    for offset, signed in enumerate(statements):
         _apply_statement(operation, bench, signed, policies[signed.statement.policy_id], offset)
-    last = body.statements[-1].statement
-    operation.put(
-        bench.pool_id,
-        replace(bench.pool, version=bench.pool.version + len(body.statements), commit=last.pool_commit_out),
+    pool = replace(
+        bench.pool, version=bench.pool.version + len(statements), commit=statements[-1].statement.pool_commit_out
     )
-    payouts = tuple(derive_payout_id(body.claim_id, policy_id, claim.attempt) for policy_id in named)
-    operation.put(body.claim_id, replace(claim, status=status, decided_ms=operation.time_ms, payouts=payouts))
-    operation.emit("claim.decided", body.claim_id)
+    operation.put(bench.pool_id, pool)
+    payouts = tuple(derive_payout_id(claim_id, policy_id, mandate.attempt) for policy_id in named)
+    decided = replace(
+        claim,
+        status=status,
+        attempt=mandate.attempt,
+        decided_ms=operation.time_ms,
+        payouts=(*claim.payouts, *payouts),
+    )
+    put_claim(operation, claim_id, decided, replace(claim.lived, suspension=None))
+    operation.emit("claim.decided", claim_id)
     for payout_id in payouts:
         operation.emit("payout.authorised", payout_id)
-    return body.claim_id
+    return claim_id
 
 
-def _prepare(operation: Operation, claim_id: str, claim: ClaimState, consent: ConsentState) -> _Bench:
+def _prepare(operation: Operation, claim_id: str, claim: ClaimState, consent: ConsentState, mandate: Mandate) -> _Bench:
     case = operation.require(CaseState, claim.case_id, "CASE_UNKNOWN")
     pool_id = derive_pool_id(claim.case_id)
     pool = operation.require(PoolState, pool_id, "POOL_MISMATCH")
-    return _Bench(claim_id, claim, consent, case.evidence_root, pool_id, pool)
+    return _Bench(claim_id, claim, consent, case.evidence_root, pool_id, pool, mandate)
 
 
 def _check_rank(operation: Operation, claim: ClaimState) -> None:
-    """Insurers decide in the consent's order; a rank whose decision clock ran out loses its turn (protocol rule 4).
-
-    The first clock starts when the case is complete, each further one when the rank before decided or timed out.
-    """
-    case = operation.require(CaseState, claim.case_id, "CASE_UNKNOWN")
-    turn = case.complete_ms or 0
-    for claim_id in case.claims:
-        other = operation.require(ClaimState, claim_id, "CLAIM_UNKNOWN")
-        if other.rank >= claim.rank:
-            return
-        deadline = turn + operation.block.parameters.decide_ms
-        if other.decided_ms is None and operation.time_ms <= deadline:
-            raise Refusal("RANK_NOT_REACHED", f"rank {other.rank} decides before rank {claim.rank}", claim_id)
-        turn = max(turn, min(deadline, other.decided_ms or deadline))
+    """Insurers decide in the consent's order; a rank whose decision clock ran out loses its turn (protocol rule 4)."""
+    _, earlier = find_turn(operation, claim)
+    if earlier is not None:
+        raise Refusal("RANK_NOT_REACHED", f"another insurer decides before rank {claim.rank}", earlier)
 
 
 def _apply_statement(
@@ -103,7 +148,7 @@ def _apply_statement(
     policy = operation.require(PolicyState, item.policy_id, "POLICY_UNKNOWN")
     account = operation.require(AccountState, item.account_id, "ACCOUNT_MISMATCH")
     _check_claim_fields(operation, bench, statement)
-    _check_account(bench, statement, item, account)
+    _check_account(operation, bench, statement, item, account)
     _check_pool(bench, statement, offset)
     _check_program(statement, item, policy)
     _check_signatures(operation, bench, signed, policy)
@@ -125,7 +170,7 @@ def _check_claim_fields(operation: Operation, bench: _Bench, statement: OutcomeS
     expected = (
         ("NETWORK_MISMATCH", statement.network, operation.block.network),
         ("CLAIM_MISMATCH", statement.claim_id, bench.claim_id),
-        ("ATTEMPT_MISMATCH", statement.attempt, claim.attempt),
+        ("ATTEMPT_MISMATCH", statement.attempt, bench.mandate.attempt),
         ("CONSENT_MISMATCH", statement.consent_id, claim.consent_id),
         ("EVIDENCE_MISMATCH", statement.evidence_root, bench.evidence_root),
         ("PAYEE_MISMATCH", statement.payee_commit, bench.consent.payee_commit),
@@ -141,15 +186,25 @@ def _check_claim_fields(operation: Operation, bench: _Bench, statement: OutcomeS
         raise Refusal("DELIVERY_MISSING", "no ciphertext for the customer's mailbox key", statement.policy_id)
 
 
-def _check_account(bench: _Bench, statement: OutcomeStatement, item: ClaimPolicy, account: AccountState) -> None:
+def _check_account(
+    operation: Operation, bench: _Bench, statement: OutcomeStatement, item: ClaimPolicy, account: AccountState
+) -> None:
     if statement.account_id != item.account_id:
         raise Refusal("ACCOUNT_MISMATCH", "the account is not the policy's", statement.account_id)
-    if account.lease is None:
-        raise Refusal("LEASE_MISSING", "accept the claim again to lease this account", item.account_id)
-    if account.lease != bench.claim_id:
-        raise Refusal("ACCOUNT_LEASED", "another claim holds this account", account.lease)
+    _check_lease(operation, bench, item, account)
     if statement.account_version_in != account.version:
         raise Refusal("ACCOUNT_VERSION", f"the account is at version {account.version}", item.account_id)
+
+
+def _check_lease(operation: Operation, bench: _Bench, item: ClaimPolicy, account: AccountState) -> None:
+    """The claim holds the lease; for a later decision, or an arbiter, no live claim of others does."""
+    if account.lease == bench.claim_id:
+        return
+    if bench.mandate.free_account and (account.lease is None or not is_lease_live(operation, account.lease)):
+        return
+    if account.lease is None:
+        raise Refusal("LEASE_MISSING", "accept the claim again to lease this account", item.account_id)
+    raise Refusal("ACCOUNT_LEASED", "another claim holds this account", account.lease)
 
 
 def _check_pool(bench: _Bench, statement: OutcomeStatement, offset: int) -> None:
@@ -172,15 +227,28 @@ def _check_program(statement: OutcomeStatement, item: ClaimPolicy, policy: Polic
 
 
 def _check_signatures(operation: Operation, bench: _Bench, signed: SignedStatement, policy: PolicyState) -> None:
-    """The insurer's own, and `threshold` distinct co-adjudicators outside its group whom the customer let read."""
+    """The insurer's own, and `threshold` distinct co-adjudicators outside its group whom the customer let read.
+
+    An arbiter's signature stands for one that was silent beyond its deadline, and for no more than was escalated.
+    """
     signers = _verify_signers(operation, signed)
-    if operation.author not in signers:
-        raise Refusal("INSURER_SIGNATURE_MISSING", "the insurer signs its statement", signed.statement.policy_id)
-    outside = list_outside(operation, policy)
-    counted = [name for name in sorted(signers & outside) if bench.consent.grants(name, "co-adjudicate")]
+    policy_id, mandate = signed.statement.policy_id, bench.mandate
+    if mandate.substitute and policy.escalation_to not in signers:
+        raise Refusal("ARBITER_SIGNATURE_MISSING", "who the policy names for escalation signs", policy_id)
+    if not mandate.substitute and operation.author not in signers:
+        raise Refusal("INSURER_SIGNATURE_MISSING", "the insurer signs its statement", policy_id)
+    if not mandate.judged:
+        return
+    counted = {
+        name for name in signers & list_outside(operation, policy) if bench.consent.grants(name, "co-adjudicate")
+    }
+    if is_escalated(bench.claim, "co_sign"):
+        counted |= signers & {policy.escalation_to}
+    elif mandate.substitute:
+        counted -= {policy.escalation_to}
     if len(counted) < policy.threshold:
         detail = f"{len(counted)} of {policy.threshold} co-adjudicators outside the insurer's group"
-        raise Refusal("CO_ADJUDICATOR_MISSING", detail, signed.statement.policy_id)
+        raise Refusal("CO_ADJUDICATOR_MISSING", detail, policy_id)
 
 
 def _verify_signers(operation: Operation, signed: SignedStatement) -> frozenset[str]:
@@ -204,7 +272,7 @@ def _verify_signers(operation: Operation, signed: SignedStatement) -> frozenset[
 
 
 def _authorise(operation: Operation, bench: _Bench, statement: OutcomeStatement) -> None:
-    payout_id = derive_payout_id(bench.claim_id, statement.policy_id, bench.claim.attempt)
+    payout_id = derive_payout_id(bench.claim_id, statement.policy_id, bench.mandate.attempt)
     payout = PayoutState(
         claim_id=bench.claim_id,
         policy_id=statement.policy_id,

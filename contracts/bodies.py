@@ -1,4 +1,5 @@
-"""The closed schemas of every transaction body. An unknown field is refused; nothing personal has a field.
+"""The closed schemas of every transaction body; those of a claim's byways stand in claimbodies. An unknown field is
+refused; nothing personal has a field.
 
 A body with a list carries one operation per item: one signature, one receipt each, judged one after the
 other. Identifiers of claims, cases, pools, records, consents and payouts are derived (see identifiers).
@@ -8,6 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from contracts.claimbodies import CLAIM_BODIES
 from contracts.genesis import FinalityKey
 from contracts.holdbodies import HOLD_BODIES
 from contracts.statements import SignedStatement
@@ -312,6 +314,7 @@ BODIES: dict[str, type[Struct]] = {
     "claim.accept": ClaimAccept,
     "claim.adjudicate": ClaimAdjudicate,
     "claim.close": ClaimClose,
+    **CLAIM_BODIES,
     "payout.order": PayoutOrder,
     "payout.settle": PayoutSettle,
     "payout.ack": PayoutAck,

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from contracts.bodies import ClaimAccept, ClaimClose
 from contracts.consents import require_in_force
+from contracts.deadlines import is_decision_late, put_claim
 from contracts.errors import Refusal
 from contracts.holdstates import GuaranteeState, HoldsState
 from contracts.identifiers import derive_claim_id
@@ -70,25 +71,27 @@ def apply_accept(operation: Operation, body: ClaimAccept) -> str:
         accepted_ms=operation.time_ms if claim.accepted_ms is None else claim.accepted_ms,
         escalation_digest=body.escalation_digest,
     )
-    operation.put(body.claim_id, accepted)
+    put_claim(operation, body.claim_id, accepted)
     operation.emit("claim.accepted", body.claim_id)
     case = operation.require(CaseState, claim.case_id, "CASE_UNKNOWN")
-    if case.complete_ms is not None:
+    if case.complete_ms is not None and status == "FILED":
         apply_complete(operation, body.claim_id)
     return body.claim_id
 
 
 def apply_complete(operation: Operation, claim_id: str) -> None:
-    """EVIDENCE_COMPLETE, if the claim was accepted and is not further; a claim not yet accepted waits for that."""
+    """EVIDENCE_COMPLETE, if the claim waits for evidence; one that is not accepted yet waits for that, a suspended one
+    remembers it. A clock that ran before goes on."""
     claim = operation.require(ClaimState, claim_id, "CLAIM_UNKNOWN")
-    if claim.status != "FILED":
+    life = claim.lived
+    waits = claim.status if life.suspension is None else life.suspension.status
+    if waits not in ("FILED", "EVIDENCE_PENDING"):
         return
-    ready = replace(
-        claim,
-        status=next_status("claim", claim.status, "ledger.complete", claim_id),
-        ready_ms=operation.time_ms,
-    )
-    operation.put(claim_id, ready)
+    status = next_status("claim", claim.status, "ledger.complete", claim_id)
+    if life.suspension is not None:
+        life = replace(life, suspension=replace(life.suspension, status="EVIDENCE_COMPLETE"))
+    ready_ms = operation.time_ms if claim.ready_ms is None else claim.ready_ms
+    put_claim(operation, claim_id, replace(claim, status=status, ready_ms=ready_ms), life)
     operation.emit("claim.ready", claim_id)
 
 
@@ -195,7 +198,7 @@ def is_lease_live(operation: Operation, claim_id: str) -> bool:
     consent = operation.require(ConsentState, claim.consent_id, "CONSENT_MISSING")
     if consent.revoked_ms is not None or operation.time_ms >= consent.exp_ms:
         return False
-    return claim.ready_ms is None or operation.time_ms <= claim.ready_ms + operation.block.parameters.decide_ms
+    return not is_decision_late(operation.block.parameters, claim, operation.time_ms)
 
 
 def _close_unpaid(operation: Operation, payout_id: str, payout: PayoutState) -> None:

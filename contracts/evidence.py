@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from contracts.bodies import EvidenceCompletion, RecordEndorsement
 from contracts.claims import apply_complete
 from contracts.consents import require_granted
+from contracts.disputes import reopen_reversed
 from contracts.errors import Refusal
 from contracts.identifiers import derive_evidence_root, derive_pool_id
 from contracts.lifecycle import next_status
 from contracts.operations import Operation
-from contracts.states import CaseState, NullifierState, PoolState, RecordState
+from contracts.states import CaseState, ClaimState, NullifierState, PoolState, RecordState
 
 REJECTION_CODE = "EVIDENCE_INVALID"
 NEEDED_TYPES = frozenset({"discharge", "invoice"})
@@ -49,21 +50,43 @@ def apply_completion(operation: Operation, item: EvidenceCompletion) -> str:
     operation.require_role("commission")
     case = operation.require(CaseState, item.case_id, "CASE_UNKNOWN")
     require_granted(operation, case.consent_id, "endorse")
-    status = next_status("case", case.status, "record.endorse", item.case_id)
+    again = case.status == "COMPLETE"
+    if again:
+        _require_asked(operation, case, item.case_id)
+    status = next_status("case", case.status, "record.endorse/again" if again else "record.endorse", item.case_id)
     records = _require_evidence(operation, item)
     complete = replace(
         case,
         status=status,
-        complete_ms=operation.time_ms,
+        complete_ms=operation.time_ms if case.complete_ms is None else case.complete_ms,
         records=tuple(sorted(records)),
         evidence_root=derive_evidence_root((name, record.commitment) for name, record in records.items()),
     )
     operation.put(item.case_id, complete)
-    operation.put(derive_pool_id(item.case_id), PoolState(case_id=item.case_id, version=0, commit=item.pool_commit))
+    pool_id = derive_pool_id(item.case_id)
+    pool = operation.get(PoolState, pool_id)
+    version = 0 if pool is None else pool.version + 1
+    operation.put(pool_id, PoolState(case_id=item.case_id, version=version, commit=item.pool_commit))
     operation.emit("case.complete", item.case_id)
     for claim_id in case.claims:
         apply_complete(operation, claim_id)
     return item.case_id
+
+
+def _require_asked(operation: Operation, case: CaseState, case_id: str) -> None:
+    """A complete case is completed again when a claim asks for evidence or was reopened, and none stands decided: the
+    loss pool begins anew, so nobody may have taken from it."""
+    claims = [operation.require(ClaimState, name, "CLAIM_UNKNOWN") for name in case.claims]
+    if any(claim.decided_ms is not None and claim.status != "WITHDRAWN" for claim in claims):
+        raise Refusal("WRONG_STATE", "a claim of this case is decided on its evidence", case_id)
+    if not any(_awaits_evidence(claim) for claim in claims):
+        raise Refusal("WRONG_STATE", "no claim of this case asks for evidence", case_id)
+
+
+def _awaits_evidence(claim: ClaimState) -> bool:
+    suspension = claim.lived.suspension
+    waits = claim.status if suspension is None else suspension.status
+    return waits == "EVIDENCE_PENDING" or (claim.attempt > 1 and waits == "EVIDENCE_COMPLETE")
 
 
 def _check_form(item: RecordEndorsement, record_type: str) -> None:
@@ -90,9 +113,11 @@ def _apply_nullifier(operation: Operation, item: RecordEndorsement, nullifier: s
 
 def _apply_reversal(operation: Operation, reversed_one: str, nullifier: str) -> None:
     original = operation.require(NullifierState, reversed_one, "REVERSES_UNKNOWN")
+    record = operation.require(RecordState, original.record_id, "RECORD_UNKNOWN")
     if original.reverses is not None or original.reversed_by is not None:
         raise Refusal("REVERSES_USED", "a red invoice reverses one blue invoice, once", reversed_one)
     operation.put(reversed_one, replace(original, reversed_by=nullifier))
+    reopen_reversed(operation, record.case_id, original.record_id)
 
 
 def _require_evidence(operation: Operation, item: EvidenceCompletion) -> dict[str, RecordState]:

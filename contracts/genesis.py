@@ -18,6 +18,12 @@ CONTEST_MS = 10 * 86_400_000
 """A payee's time to contest a settlement where a genesis names none (protocol rule 8)."""
 NOTICE_DAYS = 7
 """Days between the vote on a claim contract and its first, in a network that was begun before they could be named."""
+COMPLEX_MS = 30 * 86_400_000
+"""Time to decide a claim that was declared complex, where a genesis names none (protocol rule 6)."""
+PAUSE_MS = 30 * 86_400_000
+"""Longest time for which one claim's clock can be paused in all, where a genesis names none."""
+AUDIT_RATE_BP = 100
+"""Decisions that the audit lottery draws of 10,000, where a genesis names no rate (protocol rule 5)."""
 Role: TypeAlias = Literal["hospital", "commission", "insurer", "tpa", "auditor"]
 
 
@@ -102,6 +108,28 @@ class Parameters(_Part, frozen=True):
 
     contest_window_ms: Millis | UnsetType = UNSET
     """A payee's time to contest a settlement, from the block that has it. Absent: CONTEST_MS."""
+
+    complex_decide_ms: Millis | UnsetType = UNSET
+    """Time to decide a claim that was declared complex. Absent: COMPLEX_MS."""
+    pause_max_ms: Millis | UnsetType = UNSET
+    """Longest time that pauses take off one claim's clock. Absent: PAUSE_MS."""
+    audit_rate: Annotated[int, Meta(ge=0, le=10_000)] | UnsetType = UNSET
+    """Decisions of 10,000 that an auditor is obliged to run again. Absent: AUDIT_RATE_BP."""
+
+    @property
+    def complex_ms(self) -> int:
+        """`complex_decide_ms`, or what holds where a genesis does not name it."""
+        return COMPLEX_MS if isinstance(self.complex_decide_ms, UnsetType) else self.complex_decide_ms
+
+    @property
+    def pause_ms(self) -> int:
+        """`pause_max_ms`, or what holds where a genesis does not name it."""
+        return PAUSE_MS if isinstance(self.pause_max_ms, UnsetType) else self.pause_max_ms
+
+    @property
+    def audit_rate_bp(self) -> int:
+        """`audit_rate`, or what holds where a genesis does not name it."""
+        return AUDIT_RATE_BP if isinstance(self.audit_rate, UnsetType) else self.audit_rate
 
     @property
     def contest_ms(self) -> int:

@@ -13,10 +13,15 @@ from msgspec import Struct
 from contracts import (
     accounts,
     adjudication,
+    auditing,
     batches,
     bodies,
+    claimbodies,
     claims,
+    claimwork,
     consents,
+    deadlines,
+    disputes,
     evidence,
     governance,
     guarantees,
@@ -28,6 +33,7 @@ from contracts import (
     records,
     recoveries,
     releases,
+    withdrawals,
 )
 from contracts.operations import Handler
 from ledger.encoding import convert
@@ -108,7 +114,7 @@ def _count_tokens(body: bodies.ConsentGrant) -> int:
     return len(body.tokens)
 
 
-def _count_token(body: bodies.AccountAmend | holdbodies.RecoverySettle) -> int:
+def _count_token(body: Any) -> int:
     return int(body.token is not None)
 
 
@@ -116,8 +122,12 @@ def _count_payee_token(body: bodies.PayoutOrder) -> int:
     return int(isinstance(body.payee_token, str))
 
 
-def _count_statements(body: bodies.ClaimAdjudicate) -> int:
+def _count_statements(body: Any) -> int:
     return sum(len(item.signatures) for item in body.statements)
+
+
+def _count_agreed(body: claimbodies.ClaimNegotiate) -> int:
+    return 1 + _count_statements(body)
 
 
 def _count_possessions(body: bodies.GovernancePropose) -> int:
@@ -138,6 +148,18 @@ KINDS: Final[Mapping[str, Kind]] = {
     "claim.accept": Kind(bodies.ClaimAccept, _single(claims.apply_accept), _none),
     "claim.adjudicate": Kind(bodies.ClaimAdjudicate, _single(adjudication.apply_adjudicate), _count_statements),
     "claim.close": Kind(bodies.ClaimClose, _single(claims.apply_close), _none),
+    "claim.request_evidence": Kind(claimbodies.ClaimRequestEvidence, _single(claimwork.apply_request_evidence), _none),
+    "claim.suspend": Kind(claimbodies.ClaimSuspend, _single(claimwork.apply_suspend), _none),
+    "claim.resume": Kind(claimbodies.ClaimResume, _single(claimwork.apply_resume), _none),
+    "claim.review": Kind(claimbodies.ClaimReview, _single(claimwork.apply_review), _none),
+    "claim.investigate": Kind(claimbodies.ClaimInvestigate, _single(claimwork.apply_investigate), _none),
+    "claim.withdraw": Kind(claimbodies.ClaimWithdraw, _single(withdrawals.apply_withdraw), _count_token),
+    "claim.negotiate": Kind(claimbodies.ClaimNegotiate, _single(disputes.apply_negotiate), _count_agreed),
+    "claim.dispute": Kind(claimbodies.ClaimDispute, _single(disputes.apply_dispute), _one),
+    "claim.ruling": Kind(claimbodies.ClaimRuling, _single(disputes.apply_ruling), _count_statements),
+    "claim.reopen": Kind(claimbodies.ClaimReopen, _single(disputes.apply_reopen), _count_token),
+    "claim.escalate": Kind(claimbodies.ClaimEscalate, _single(deadlines.apply_escalate), _count_token),
+    "claim.audit": Kind(claimbodies.ClaimAudit, _single(auditing.apply_audit), _none),
     "payout.order": Kind(bodies.PayoutOrder, _single(payouts.apply_order), _count_payee_token),
     "payout.settle": Kind(bodies.PayoutSettle, _single(payouts.apply_settle), _none),
     "payout.ack": Kind(bodies.PayoutAck, _single(payouts.apply_ack), _one),

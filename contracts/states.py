@@ -11,8 +11,9 @@ from typing import Any, ClassVar, TypeVar, cast
 import msgspec
 from msgspec import Struct
 
+from contracts.claimlife import PLAIN, ClaimLife
 from contracts.genesis import Limits, Parameters
-from contracts.versions import PinnedVersion
+from contracts.versions import ClaimPolicy as ClaimPolicy
 from ledger.certificates import Validator
 from ledger.encoding import encode_trusted
 from ledger.state import Reader
@@ -262,18 +263,9 @@ class PoolState(State, frozen=True):
     commit: str
 
 
-class ClaimPolicy(Struct, frozen=True, forbid_unknown_fields=True):
-    """One policy of a claim and what may decide it, fixed when it was reported: programs (by hash), and `versions`,
-    exactly those, where the policy commits to a release of the ledger."""
-
-    policy_id: str
-    account_id: str
-    pinned: tuple[str, ...]
-    versions: tuple[PinnedVersion, ...] | msgspec.UnsetType = msgspec.UNSET
-
-
 class ClaimState(State, frozen=True):
-    """`claim/<claim_id>`: one insurer's part of one case. `attempt` is the adjudication it awaits or had."""
+    """`claim/<claim_id>`: one insurer's part of one case. `attempt` is the adjudication it awaits or had, `payouts` are
+    those of all attempts; `life` is there once something happened off the straight way."""
 
     FAMILY: ClassVar[str] = "claim"
     case_id: str
@@ -290,6 +282,12 @@ class ClaimState(State, frozen=True):
     closed_ms: int | None
     escalation_digest: str | None
     payouts: tuple[str, ...]
+    life: ClaimLife | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def lived(self) -> ClaimLife:
+        """`life`, the plain one where nothing happened."""
+        return PLAIN if isinstance(self.life, msgspec.UnsetType) else self.life
 
 
 class PayoutState(State, frozen=True):

@@ -146,6 +146,18 @@ def decode_revocation(token: str, key: str) -> Revocation:
     return revocation
 
 
+def peek_token(token: str, token_type: str, kind: type[T]) -> T:
+    """The payload of any token before its key is known; nothing is verified yet. Raises TokenError."""
+    return _split(token, token_type, kind)[1]
+
+
+def decode_token(token: str, token_type: str, kind: type[T], key: str) -> T:
+    """The payload of any token, verified with the consent's key (hex). Raises TokenError."""
+    signing_input, payload, signature = _split(token, token_type, kind)
+    _verify(key, signing_input, signature)
+    return payload
+
+
 def peek_acknowledgement(token: str) -> Acknowledgement:
     """The payload of an acknowledgement before its key is known; nothing is verified yet."""
     return _split(token, ACKNOWLEDGEMENT_TYPE, Acknowledgement)[1]

@@ -6,7 +6,7 @@ and the date of the event alone, so that everybody who has both chooses the same
 
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 
 class PinnedVersion(Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,6 +26,16 @@ class PinnedVersion(Struct, frozen=True, forbid_unknown_fields=True):
     def is_in_force(self, date: str) -> bool:
         """Whether the version was in force on this date (YYYY-MM-DD)."""
         return self.from_date <= date and (self.until_date is None or date < self.until_date)
+
+
+class ClaimPolicy(Struct, frozen=True, forbid_unknown_fields=True):
+    """One policy of a claim and what may decide it, fixed when it was reported: programs (by hash), and `versions`,
+    exactly those, where the policy commits to a release of the ledger."""
+
+    policy_id: str
+    account_id: str
+    pinned: tuple[str, ...]
+    versions: tuple[PinnedVersion, ...] | UnsetType = UNSET
 
 
 def choose_version(pinned: Sequence[PinnedVersion], event_date: str) -> PinnedVersion:

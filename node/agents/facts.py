@@ -4,6 +4,7 @@ from functools import partial
 from typing import Final
 
 from contracts.cases.checking import LedgerFacts
+from contracts.deadlines import is_decision_late
 from contracts.identifiers import derive_pool_id
 from contracts.states import (
     ClaimState,
@@ -81,7 +82,7 @@ def leased_to_another(ports: Ports, claim_id: str, account_id: str) -> bool:
     holder = read_claim(final.read, account.lease)
     if holder is None or is_stopped(ports, holder) is not None:
         return False
-    return holder.ready_ms is None or final.time_ms <= holder.ready_ms + final.genesis.parameters.decide_ms
+    return not is_decision_late(final.genesis.parameters, holder, final.time_ms)
 
 
 def is_stopped(ports: Ports, claim: ClaimState) -> str | None:

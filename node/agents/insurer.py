@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from contracts.bodies import AccountLease, ClaimAccept
+from contracts.cases.checking import Package
+from contracts.deadlines import turn_of
+from contracts.identifiers import derive_payout_id
 from contracts.receipts import Event
 from contracts.states import (
     ClaimState,
@@ -37,7 +40,23 @@ from node.vault import StoredParcel
 from node.vault.acceptance import claim_of_case
 from node.vault.worklist import WorkItem
 
-TOPICS_OF_CLAIMS = frozenset({"claim.reported", "claim.accepted", "claim.ready", "claim.decided", "claim.closed"})
+TOPICS_OF_CLAIMS = frozenset(
+    f"claim.{word}"
+    for word in (
+        "reported",
+        "accepted",
+        "ready",
+        "decided",
+        "closed",
+        "resumed",
+        "released",
+        "withdrawn",
+        "disputed",
+        "ruled",
+        "reopened",
+    )
+)
+ENDED = frozenset({"CLOSED", "WITHDRAWN"})
 TOPICS_OF_PAYOUTS = frozenset(
     f"payout.{word}" for word in ("authorised", "ordered", "settled", "failed", "contested", "paid", "lapsed")
 )
@@ -97,7 +116,7 @@ class InsurerAgent(Agent):
         """Our claims that are not closed. What was held back until a claim was accepted leaves, if it was."""
         for key, item in self.ports.ledger.state_family(ClaimState.FAMILY):
             claim = decode_state(item.value, ClaimState) if item.value is not None else None
-            if claim is None or claim.insurer != self.ports.me or claim.status == "CLOSED":
+            if claim is None or claim.insurer != self.ports.me or claim.status in ENDED:
                 continue
             claim_id = key.partition("/")[2]
             if claim.status != "REPORTED":
@@ -142,10 +161,17 @@ class InsurerAgent(Agent):
             case "FILED":
                 self._take_acceptance(claim_id)
                 return self._wait_for_evidence(claim_id, claim)
+            case "EVIDENCE_COMPLETE" if claim.attempt > 1:
+                return wait("REOPENED")
             case "EVIDENCE_COMPLETE":
                 return await self._decide(claim_id, claim)
             case "DECIDED":
                 return await self._settle(claim_id)
+            case "WITHDRAWN":
+                self.claims.stop(claim_id, "WITHDRAWN")
+                return done("WITHDRAWN")
+            case "EVIDENCE_PENDING" | "IN_REVIEW" | "INVESTIGATION" | "SUSPENDED" | "DISPUTED":
+                return wait(claim.status)
         self.claims.set_status(claim_id, "closed")
         package = self.decider.proposal(claim_id)
         return done("closed") if package is None else await self.restorer.restore(claim_id, claim, package)
@@ -212,22 +238,30 @@ class InsurerAgent(Agent):
         """`RANK_NOT_REACHED` while an insurer of a better rank has neither decided nor run out of time."""
         final = self.ports.ledger.final
         case = read_case(final.read, claim.case_id)
-        turn = (case.complete_ms or 0) if case else 0
-        for claim_id in case.claims if case else ():
-            other = read_claim(final.read, claim_id)
-            if other is None or other.rank >= claim.rank:
-                return None
-            deadline = turn + final.genesis.parameters.decide_ms
-            if other.decided_ms is None and final.time_ms <= deadline:
-                return "RANK_NOT_REACHED"
-            turn = max(turn, min(deadline, other.decided_ms or deadline))
-        return None
+        if case is None:
+            return None
+        known = [(name, found) for name in case.claims if (found := read_claim(final.read, name)) is not None]
+        _, earlier = turn_of(known, claim.rank, case.complete_ms or 0, final.genesis.parameters, final.time_ms)
+        return None if earlier is None else "RANK_NOT_REACHED"
 
     async def _settle(self, claim_id: str) -> Step:
+        """Pay what this node proposed; a ruling, or a decision of the arbiter, is for people."""
         package = self.decider.proposal(claim_id)
-        if package is None:
+        if package is None or not self._is_own_decision(claim_id, package):
             return wait("DECIDED_ELSEWHERE")
         return await self.payer.settle(claim_id, package)
+
+    def _is_own_decision(self, claim_id: str, package: Package) -> bool:
+        payouts = [
+            read_payout(
+                self.ports.ledger.final.read, derive_payout_id(claim_id, item.policy_id, item.statement.attempt)
+            )
+            for item in package.policies
+        ]
+        results = {item.statement.result_commit for item in package.policies}
+        claim = read_claim(self.ports.ledger.final.read, claim_id)
+        latest = claim is not None and all(item.statement.attempt == claim.attempt for item in package.policies)
+        return latest and {payout.result_commit for payout in payouts if payout is not None} == results
 
     # --- what staff and programs of this insurer see
 

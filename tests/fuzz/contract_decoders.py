@@ -15,6 +15,7 @@ from contracts.cases.openings import open_account
 from contracts.cases.outcomes import read_adjudication
 from contracts.cases.packages import read_package
 from contracts.cases.pools import InvoiceLoss, open_pool, read_losses
+from contracts.claimtokens import DISPUTE_TYPE, Complaint
 from contracts.einvoice import validate
 from contracts.einvoice_regions import validate_in_region
 from contracts.errors import GenesisError, InputError, TokenError
@@ -52,9 +53,11 @@ from contracts.tokens import (
     decode_payee_change,
     decode_recovery_word,
     decode_revocation,
+    decode_token,
     peek_acknowledgement,
     peek_amendment,
     peek_contest,
+    peek_token,
 )
 from ledger.encoding import convert, decode, encode
 from ledger.errors import DecodeError, InvalidTransaction
@@ -294,6 +297,18 @@ CONTRACTS = (
         lambda data: read_losses(_object(data)),
         _pool_samples,
         (DecodeError, CaseError),
+    ),
+    Decoder(
+        "contracts.tokens:decode_token",
+        lambda data: decode_token(_text(data), DISPUTE_TYPE, Complaint, _key()),
+        lambda: samples.token_samples(DISPUTE_TYPE),
+        (TokenError,),
+    ),
+    Decoder(
+        "contracts.tokens:peek_token",
+        lambda data: peek_token(_text(data), DISPUTE_TYPE, Complaint),
+        lambda: samples.token_samples(DISPUTE_TYPE),
+        (TokenError,),
     ),
     Decoder(
         "contracts.cases.movements:read_balance",

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from contracts import bodies
+from contracts.claimtokens import DISPUTE_TYPE, Complaint
 from contracts.execution import ChainState
 from contracts.genesis import genesis_hash
 from contracts.holdtokens import RECOVERY_TYPE, RecoveryWord
@@ -69,6 +70,8 @@ class Story:
         change = PayeeChange(
             1, NETWORK, self.customer.consent_id, self.payout_id, 2, make_bytes("payee").hex(), "ab" * 16
         )
+        complaint = Complaint(1, NETWORK, self.customer.consent_id, self.claim_id, 1, "cd" * 16, "ab" * 32, "ef" * 32)
+        self.complaint = encode_token(complaint, DISPUTE_TYPE, self.customer.seed)
         self.payee_change = encode_token(change, PAYEE_TYPE, self.customer.seed)
         word = RecoveryWord(1, NETWORK, self.customer.consent_id, "ab" * 32, "paid", "cd" * 32, None, "ab" * 16)
         self.recovery_word = encode_token(word, RECOVERY_TYPE, self.customer.seed)
@@ -159,6 +162,7 @@ def token_samples(kind: str) -> list[Sample]:
         CONTEST_TYPE: story().contest,
         PAYEE_TYPE: story().payee_change,
         RECOVERY_TYPE: story().recovery_word,
+        DISPUTE_TYPE: story().complaint,
     }
     return token_sample(tokens[kind], story().customer.seed)
 

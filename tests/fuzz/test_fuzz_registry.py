@@ -28,6 +28,7 @@ EXEMPT = {
     "contracts.operations:read_active_key": "a look-up in state",
     "contracts.risk.reading:read_claim_records": "behind read_request",
     "contracts.risk.reading:read_hospital_cells": "behind read_request",
+    "contracts.claimwords:read_word": "behind peek_token and decode_token",
     "contracts.schema:read_text": "a part of read_product and decode_case",
     "contracts.schema:read_date": "a part of read_product and decode_case",
     "contracts.schema:read_boolean": "a part of read_product and decode_case",

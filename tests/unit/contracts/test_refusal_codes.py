@@ -5,11 +5,13 @@ import re
 from pathlib import Path
 
 import contracts
+from contracts.lifecycle import TABLES
 from contracts.refusals import REFUSALS, explain_refusal
 
 FOLDER = Path(contracts.__path__[0])
 CODE = re.compile(r"[A-Z]+(?:_[A-Z]+)+\Z")
-SIGNED_NAMES = {"EVIDENCE_INVALID", "EVIDENCE_COMPLETE", "SETTLED_CLAIMED", "NOT_DUE", "PAID_UNCONTESTED"}
+STATUSES = {step.to for table in TABLES.values() for step in table.values()}
+SIGNED_NAMES = {"EVIDENCE_INVALID"} | STATUSES
 """Upper-case words of these modules that are no refusals: statuses and the code of a rejected record."""
 MODULES = (
     "policies",
@@ -18,6 +20,12 @@ MODULES = (
     "evidence",
     "claims",
     "adjudication",
+    "claimwords",
+    "claimwork",
+    "deadlines",
+    "disputes",
+    "withdrawals",
+    "auditing",
     "payouts",
     "accounts",
     "holds",
