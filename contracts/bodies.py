@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from contracts.claimbodies import CLAIM_BODIES
 from contracts.genesis import FinalityKey
 from contracts.holdbodies import HOLD_BODIES
+from contracts.riskbodies import RISK_BODIES
 from contracts.statements import SignedStatement
 from ledger.offences import Proof
 from ledger.types import Count, Hex16, Hex32, Millis, Name, OrgId, Text
@@ -323,5 +324,6 @@ BODIES: dict[str, type[Struct]] = {
     "payout.lapse": PayoutLapse,
     "account.amend": AccountAmend,
     **HOLD_BODIES,
+    **RISK_BODIES,
 }
 """Every kind this version executes. Any other kind is refused `UNKNOWN_KIND`."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts.catalogue import DraftState, LineState, ProductState, ReleaseTextState
 from contracts.holdstates import HOLD_FAMILIES
+from contracts.riskstates import RiskSignalState
 from contracts.states import (
     AccountState,
     CaseState,
@@ -53,5 +54,6 @@ FAMILIES: tuple[type[Any], ...] = (
     LineState,
     ReleaseTextState,
     DraftState,
+    RiskSignalState,
     *HOLD_FAMILIES,
 )

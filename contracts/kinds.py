@@ -33,6 +33,8 @@ from contracts import (
     records,
     recoveries,
     releases,
+    riskbodies,
+    risksignals,
     withdrawals,
 )
 from contracts.operations import Handler
@@ -177,5 +179,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "batch.review": Kind(holdbodies.BatchReview, _single(batches.apply_review), _none),
     "batch.settle": Kind(holdbodies.BatchSettle, _single(batches.apply_settle), _none),
     "batch.ack": Kind(holdbodies.BatchAck, _single(batches.apply_ack), _none),
+    "risk.signal": Kind(riskbodies.RiskSignal, _single(risksignals.apply_signal), _none),
+    "risk.appeal": Kind(riskbodies.RiskAppeal, _single(risksignals.apply_appeal), _count_token),
+    "risk.withdraw": Kind(riskbodies.RiskWithdraw, _single(risksignals.apply_withdraw), _none),
 }
 """Every kind this version executes."""

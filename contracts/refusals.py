@@ -189,6 +189,14 @@ REFUSALS: Final[dict[str, str]] = {
     "LINE_REASON": "A returned line has the commitment of a reason, and no other has one.",
     "NOT_THE_REVIEWER": "The batch names another reviewer.",
     "NOT_THE_HOSPITAL": "The batch belongs to another hospital.",
+    # risk signals
+    "SIGNAL_EXISTS": "This risk signal is on the ledger already.",
+    "SIGNAL_UNKNOWN": "There is no risk signal with this id.",
+    "SIGNAL_PERIOD": "A risk signal ends after it begins, and within two years.",
+    "SIGNAL_EXPIRED": "The risk signal has ended and counts for nothing.",
+    "NOT_THE_SIGNALLER": "The risk signal was given by another participant.",
+    "APPEAL_PROOF": "An appeal has the subject's token, or is the hospital's own and opens the subject; not both.",
+    "APPEAL_MISMATCH": "The subject signed another appeal.",
 }
 
 

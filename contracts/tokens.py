@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from contracts.errors import TokenError
 from contracts.holdtokens import RECOVERY_TYPE, RecoveryWord
 from contracts.identifiers import derive_consent_id
+from contracts.risktokens import APPEAL_TYPE, AppealWord
 from ledger.crypto import ed25519
 from ledger.encoding import convert, decode, encode
 from ledger.errors import DecodeError, SignatureError
@@ -192,6 +193,13 @@ def decode_payee_change(token: str, key: str) -> PayeeChange:
 def decode_recovery_word(token: str, key: str) -> RecoveryWord:
     """A customer's word on a recovery, verified with the consent's key. Raises TokenError."""
     signing_input, payload, signature = _split(token, RECOVERY_TYPE, RecoveryWord)
+    _verify(key, signing_input, signature)
+    return payload
+
+
+def decode_risk_appeal(token: str, key: str) -> AppealWord:
+    """An appeal against a risk signal, verified with the key that the signal names. Raises TokenError."""
+    signing_input, payload, signature = _split(token, APPEAL_TYPE, AppealWord)
     _verify(key, signing_input, signature)
     return payload
 

@@ -170,4 +170,5 @@ _SUBJECTS: Final[dict[str, Callable[[Any, str, str], Iterator[str]]]] = {
         name: lambda body, network, author: iter((body.batch_id,))
         for name in ("batch.review", "batch.settle", "batch.ack")
     },
+    **{name: lambda body, network, author: iter((body.signal_id,)) for name in ("risk.appeal", "risk.withdraw")},
 }

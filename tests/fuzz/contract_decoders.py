@@ -39,6 +39,7 @@ from contracts.risk.parameters import (
     parse_parameters,
 )
 from contracts.risk.reading import read_request
+from contracts.risktokens import APPEAL_TYPE
 from contracts.tokens import (
     ACKNOWLEDGEMENT_TYPE,
     AMENDMENT_TYPE,
@@ -53,6 +54,7 @@ from contracts.tokens import (
     decode_payee_change,
     decode_recovery_word,
     decode_revocation,
+    decode_risk_appeal,
     decode_token,
     peek_acknowledgement,
     peek_amendment,
@@ -278,6 +280,12 @@ CONTRACTS = (
         "contracts.tokens:decode_recovery_word",
         lambda data: decode_recovery_word(_text(data), _key()),
         lambda: samples.token_samples(RECOVERY_TYPE),
+        (TokenError,),
+    ),
+    Decoder(
+        "contracts.tokens:decode_risk_appeal",
+        lambda data: decode_risk_appeal(_text(data), _key()),
+        lambda: samples.token_samples(APPEAL_TYPE),
         (TokenError,),
     ),
     Decoder(

@@ -20,6 +20,7 @@ from contracts.genesis import genesis_hash
 from contracts.holdtokens import RECOVERY_TYPE, RecoveryWord
 from contracts.machine.bundle import encode_bundle
 from contracts.membership import validator_set
+from contracts.risktokens import APPEAL_TYPE, AppealWord
 from contracts.tokens import (
     ACKNOWLEDGEMENT_TYPE,
     AMENDMENT_TYPE,
@@ -75,6 +76,8 @@ class Story:
         self.payee_change = encode_token(change, PAYEE_TYPE, self.customer.seed)
         word = RecoveryWord(1, NETWORK, self.customer.consent_id, "ab" * 32, "paid", "cd" * 32, None, "ab" * 16)
         self.recovery_word = encode_token(word, RECOVERY_TYPE, self.customer.seed)
+        appeal = AppealWord(1, NETWORK, "ab" * 32, "cd" * 32, "ab" * 16)
+        self.risk_appeal = encode_token(appeal, APPEAL_TYPE, self.customer.seed)
         self.revocation = self.network.make_revocation(self.customer)
         revoke = bodies.ConsentRevoke(self.customer.consent_id, self.revocation, None)
         self.network.do("consent.revoke", revoke, "hospital-two")
@@ -162,6 +165,7 @@ def token_samples(kind: str) -> list[Sample]:
         CONTEST_TYPE: story().contest,
         PAYEE_TYPE: story().payee_change,
         RECOVERY_TYPE: story().recovery_word,
+        APPEAL_TYPE: story().risk_appeal,
         DISPUTE_TYPE: story().complaint,
     }
     return token_sample(tokens[kind], story().customer.seed)

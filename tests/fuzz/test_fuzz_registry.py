@@ -65,6 +65,7 @@ LOOK_UPS = (
     "contracts.catalogue",
     "contracts.holdstates",
     "contracts.offences",
+    "contracts.riskstates",
     "contracts.states",
     "contracts.validators",
 )

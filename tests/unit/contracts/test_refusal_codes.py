@@ -33,6 +33,8 @@ MODULES = (
     "guarantees",
     "batches",
     "holdlife",
+    "risksignals",
+    "riskstates",
     "governance",
     "offences",
     "releases",
