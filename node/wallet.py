@@ -35,6 +35,8 @@ from ledger.errors import DecodeError, EnvelopeError, SignatureError
 from ledger.types import Hex32, NetworkId
 
 Chance = Callable[[int], bytes]
+MAIL_KINDS = ("decision", "notice", "settlement")
+"""What a customer's mailbox can hold."""
 MAX_WALLET = 64 * 1024
 """Bytes of one wallet: keys, slip and token of one consent."""
 
@@ -170,8 +172,8 @@ def open_mail(wallet: ConsentWallet, envelope: bytes) -> Mail:
         content = decode(open_envelope(found, bytes.fromhex(wallet.mailbox_secret)))
     except (EnvelopeError, DecodeError) as error:
         raise WalletError("mail", f"this message does not open with the wallet's mailbox key: {error.code}") from None
-    if kind not in ("decision", "settlement") or not isinstance(content, dict):
-        raise WalletError("mail", "the message is neither a decision nor a settlement")
+    if kind not in MAIL_KINDS or not isinstance(content, dict):
+        raise WalletError("mail", "the message is no decision, notice or settlement")
     return Mail(kind, subject, content)
 
 

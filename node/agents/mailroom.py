@@ -22,7 +22,7 @@ from node.agents.submitting import Submitter
 from node.errors import NodeError
 from node.vault.parcels import envelope_subject
 
-KEPT: Final = ("decision", "settlement")
+KEPT: Final = ("decision", "notice", "settlement")
 MAX_PAYEE_BYTES: Final = 256 * 1024
 """A payee opening is a few hundred bytes, padded to 64 kB."""
 

@@ -31,6 +31,7 @@ from node.agents.facts import require_claim
 from node.agents.ledgerbook import ClaimBook
 from node.agents.mail import keepers_of, post, read_parcels, seal_parcel
 from node.agents.messages import ClosureMessage
+from node.agents.notices import send_notice
 from node.agents.policies import PolicyBook
 from node.agents.ports import Booking, PaymentOrder, Ports, Rejection
 from node.agents.submitting import Submitter
@@ -55,6 +56,7 @@ class Payer:
         """One move of a decided claim towards its close."""
         claim = require_claim(self._ports, claim_id)
         self._take_over(claim_id, claim, package)
+        send_notice(self._ports, claim_id, claim, package)
         waiting = "claim.close"
         for item in package.policies:
             payout_id = derive_payout_id(claim_id, item.policy_id, claim.attempt)

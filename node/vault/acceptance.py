@@ -38,13 +38,14 @@ SENDER_ROLES: Final[Mapping[str, frozenset[str]]] = {
     "adjudication": frozenset({"insurer"}),
     "signatures": frozenset({"tpa", "commission", "auditor", "insurer"}),
     "decision": frozenset({"insurer"}),
+    "notice": frozenset({"insurer"}),
     "settlement": frozenset({"insurer"}),
     "closing": frozenset({"insurer"}),
     "closure": frozenset({"tpa", "commission", "auditor", "insurer"}),
     "restoring": frozenset({"insurer"}),
     "restored": frozenset({"tpa", "commission", "auditor", "insurer"}),
 }
-KEPT_FOR_CUSTOMER: Final = frozenset({"decision", "settlement"})
+KEPT_FOR_CUSTOMER: Final = frozenset({"decision", "notice", "settlement"})
 """Kinds that a node of the case keeps for the customer without being able to open them."""
 
 
@@ -221,6 +222,7 @@ _RULES: Final[Mapping[Kind, Callable[[Transfer], Verdict]]] = {
     "adjudication": _judge_to_adjudicator,
     "signatures": _judge_from_adjudicator,
     "decision": _judge_decision,
+    "notice": _judge_decision,
     "settlement": _judge_settlement,
     "closing": _judge_to_adjudicator,
     "closure": _judge_from_adjudicator,

@@ -31,6 +31,7 @@ Kind: TypeAlias = Literal[
     "adjudication",  # insurer -> co-adjudicator: every opening and the proposed statements
     "signatures",  # co-adjudicator -> insurer: signatures, or refusal codes
     "decision",  # insurer -> customer's mailbox, kept for pick-up; also to co-adjudicators
+    "notice",  # insurer -> customer's mailbox: the decision in words
     "settlement",  # insurer -> customer's mailbox: opening of a settlement
     "closing",  # insurer -> co-adjudicator: endorse that a payout was never due
     "closure",  # co-adjudicator -> insurer: that endorsement

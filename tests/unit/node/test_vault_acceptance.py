@@ -24,6 +24,7 @@ ROUTES = [
     ("adjudication", "insurer", "tpa"),
     ("signatures", "tpa", "insurer"),
     ("decision", "insurer", "hospital"),
+    ("notice", "insurer", "hospital"),
     ("settlement", "insurer", "commission"),
     ("closing", "insurer", "tpa"),
     ("closure", "tpa", "insurer"),
@@ -56,7 +57,8 @@ def paid(tmp_path_factory: pytest.TempPathFactory) -> Paid:
     claim = world.claim(wallet)
     vault = world.houses["hospital"].ports.vault
     record = vault.parcels_of_case("record", wallet.case_id)[0]
-    kinds = ("account", "adjudication", "signatures", "decision", "closing", "closure", "restoring", "restored")
+    kinds = ("account", "adjudication", "signatures", "decision", "notice", "closing", "closure")
+    kinds += ("restoring", "restored")
     by_claim = dict.fromkeys(kinds, world.claim_id(wallet))
     other = {"record": record.subject, "verdict": record.subject, "pool": wallet.case_id, "payee": wallet.consent_id}
     return Paid(world, by_claim | other | {"settlement": claim.payouts[0]}, wallet.case_id, record.digest)
