@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from contracts.claimbodies import CLAIM_BODIES
+from contracts.consentbodies import CONSENT_BODIES, Attestations
 from contracts.genesis import FinalityKey
 from contracts.holdbodies import HOLD_BODIES
 from contracts.riskbodies import RISK_BODIES
@@ -65,9 +66,11 @@ class PolicyCommit(_Body, frozen=True):
 
 
 class ConsentGrant(_Body, frozen=True):
-    """`consent.grant`, relayed by any participant: the customer's signature is inside each token."""
+    """`consent.grant`, relayed by any participant: the customer's signature is inside each token. `attestations` of
+    those that others signed for the customer name their token."""
 
     tokens: Annotated[tuple[Token, ...], Meta(min_length=1, max_length=MAX_OPERATIONS)]
+    attestations: Attestations | UnsetType = UNSET
 
 
 class ConsentRevoke(_Body, frozen=True):
@@ -316,6 +319,7 @@ BODIES: dict[str, type[Struct]] = {
     "claim.adjudicate": ClaimAdjudicate,
     "claim.close": ClaimClose,
     **CLAIM_BODIES,
+    **CONSENT_BODIES,
     "payout.order": PayoutOrder,
     "payout.settle": PayoutSettle,
     "payout.ack": PayoutAck,

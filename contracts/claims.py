@@ -9,6 +9,7 @@ account is leased to one claim at a time.
 from msgspec.structs import replace
 
 from contracts.bodies import ClaimAccept, ClaimClose
+from contracts.consentforce import is_over
 from contracts.consents import require_in_force
 from contracts.deadlines import is_decision_late, put_claim
 from contracts.errors import Refusal
@@ -196,7 +197,7 @@ def is_lease_live(operation: Operation, claim_id: str) -> bool:
     """Whether the claim that leases an account can still be decided: consent in force, decision clock not run out."""
     claim = operation.require(ClaimState, claim_id, "CLAIM_UNKNOWN")
     consent = operation.require(ConsentState, claim.consent_id, "CONSENT_MISSING")
-    if consent.revoked_ms is not None or operation.time_ms >= consent.exp_ms:
+    if is_over(consent, operation.time_ms):
         return False
     return not is_decision_late(operation.block.parameters, claim, operation.time_ms)
 

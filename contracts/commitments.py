@@ -15,7 +15,7 @@ from ledger.encoding import encode
 from ledger.merkle import leaf_hash, root_of
 
 OpeningKind: TypeAlias = Literal[
-    "terms", "account-version", "pool-version", "result", "payee", "event-date", "order", "settlement", "bank"
+    "terms", "account-version", "pool-version", "result", "payee", "event-date", "order", "settlement", "bank", "ward"
 ]
 SALT_HEX = 64
 MAX_FIELDS = 256

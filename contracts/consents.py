@@ -9,11 +9,13 @@ revocation stands.
 from msgspec.structs import replace
 
 from contracts.bodies import ConsentRevoke
+from contracts.consentbases import GrantedToken, build_consent, check_attested, check_basis, find_attesters
+from contracts.consentforce import find_bar, find_lapse, is_allowed
 from contracts.errors import Refusal, TokenError
 from contracts.identifiers import derive_case_id
 from contracts.lifecycle import next_status
 from contracts.operations import Operation
-from contracts.states import CaseState, ConsentState, GranteeState, PolicyState
+from contracts.states import CaseState, ConsentState, PolicyState
 from contracts.tokens import Consent, Grantee, Revocation, decode_consent, decode_revocation
 from ledger.crypto.hashing import tagged_hex
 
@@ -26,25 +28,36 @@ PURPOSE_ROLES = {
     "audit": frozenset({"commission", "auditor"}),
 }
 """The roles that can use each purpose; a grant that nobody could use is refused when it is made."""
+LAPSES = {
+    "CONSENT_REVOKED": "the customer revoked this consent",
+    "CONSENT_EXPIRED": "this consent has ended",
+    "CONSENT_NOT_YET": "this consent has not begun",
+    "CONSENT_UNRATIFIED": "an emergency reports; reading and deciding wait until it is ratified",
+    "CONSENT_LAPSED": "nobody ratified this emergency consent in time",
+}
 INSURER_PURPOSES = frozenset({"report", "adjudicate"})
 
 
-def apply_grant(operation: Operation, token: str) -> str:
+def apply_grant(operation: Operation, item: GrantedToken) -> str:
     """`consent.grant`, one token (protocol rule 7). Relayed by anyone: the signature inside is the customer's."""
     try:
-        decoded = decode_consent(token)
+        decoded = decode_consent(item.token)
     except TokenError as error:
         raise token_refusal(error) from None
     consent, consent_id = decoded.consent, decoded.consent_id
     if operation.has(ConsentState, consent_id):
         raise Refusal("CONSENT_EXISTS", "this consent is on the ledger", consent_id)
-    _check_supported(operation, consent)
+    _check_network(operation, consent)
+    check_basis(consent)
     _check_period(operation, consent)
     _check_members(operation, consent)
     _check_policies(operation, consent)
-    case_id = derive_case_id(consent_id)
-    operation.put(consent_id, _build_state(consent, case_id))
-    operation.put(case_id, _build_case(consent_id, case_id))
+    attested_by = find_attesters(operation, item.token, item.attestations)
+    check_attested(operation, consent.basis, consent.hospitals, attested_by)
+    case_id = derive_case_id(consent_id) if consent.scope == "case" else ""
+    operation.put(consent_id, build_consent(consent, case_id, attested_by, operation.time_ms))
+    if case_id:
+        open_case(operation, consent_id, case_id)
     operation.emit("consent.granted", consent_id)
     return consent_id
 
@@ -67,21 +80,26 @@ def apply_revoke(operation: Operation, body: ConsentRevoke) -> str:
 
 
 def require_in_force(operation: Operation, consent_id: str) -> ConsentState:
-    """The consent, in force at this block. Raises Refusal `CONSENT_MISSING`, `_REVOKED`, `_EXPIRED`, `_NOT_YET`."""
+    """The consent, in force at this block for reading and deciding.
+
+    Raises Refusal `CONSENT_MISSING`, `_REVOKED`, `_EXPIRED`, `_NOT_YET`, `_UNRATIFIED`, `_LAPSED`.
+    """
     consent = operation.require(ConsentState, consent_id, "CONSENT_MISSING")
-    if consent.revoked_ms is not None:
-        raise Refusal("CONSENT_REVOKED", "the customer revoked this consent", consent_id)
-    if operation.time_ms >= consent.exp_ms:
-        raise Refusal("CONSENT_EXPIRED", "this consent has ended", consent_id)
-    if operation.time_ms < consent.nbf_ms:
-        raise Refusal("CONSENT_NOT_YET", "this consent has not begun", consent_id)
+    _refuse(find_bar(consent, operation.time_ms), consent_id)
+    return consent
+
+
+def require_reportable(operation: Operation, consent_id: str) -> ConsentState:
+    """As `require_in_force`, but an emergency reports before anybody ratified it (protocol rule 7)."""
+    consent = operation.require(ConsentState, consent_id, "CONSENT_MISSING")
+    _refuse(find_lapse(consent, operation.time_ms), consent_id)
     return consent
 
 
 def require_granted(operation: Operation, consent_id: str, purpose: str) -> ConsentState:
     """`require_in_force`, for an author that it names for `purpose`. Adds Refusal `NOT_GRANTED`."""
     consent = require_in_force(operation, consent_id)
-    if not consent.grants(operation.author, purpose):
+    if not is_allowed(consent, operation.author, purpose, operation.time_ms):
         raise Refusal("NOT_GRANTED", f"the consent does not name {operation.author} for {purpose}", consent_id)
     return consent
 
@@ -91,13 +109,14 @@ def token_refusal(error: TokenError) -> Refusal:
     return Refusal(error.code.upper(), error.detail)
 
 
-def _check_supported(operation: Operation, consent: Consent) -> None:
+def _refuse(code: str | None, consent_id: str) -> None:
+    if code is not None:
+        raise Refusal(code, LAPSES[code], consent_id)
+
+
+def _check_network(operation: Operation, consent: Consent) -> None:
     if consent.network != operation.block.network:
         raise Refusal("NETWORK_MISMATCH", f"the consent is for {consent.network}")
-    if consent.basis != "self":
-        raise Refusal("BASIS_NOT_SUPPORTED", f"a consent on the basis {consent.basis} cannot be executed yet")
-    if consent.scope != "case":
-        raise Refusal("SCOPE_NOT_SUPPORTED", "a standing consent cannot be executed yet")
 
 
 def _check_period(operation: Operation, consent: Consent) -> None:
@@ -164,30 +183,9 @@ def _check_revocation(operation: Operation, consent_id: str, revocation: Revocat
         raise Refusal("REVOCATION_PROOF", "the token revokes another consent", consent_id)
 
 
-def _build_state(consent: Consent, case_id: str) -> ConsentState:
-    return ConsentState(
-        case_id=case_id,
-        key=consent.key,
-        hospitals=consent.hospitals,
-        grantees=tuple(
-            GranteeState(
-                participant=item.participant, purposes=item.purposes, data_classes=item.data_classes, rank=item.rank
-            )
-            for item in consent.grantees
-        ),
-        policy_ids=consent.policy_ids,
-        payee_commit=consent.payee_commit,
-        mailbox_key=consent.mailbox_key,
-        revoke_hash=consent.revoke_hash,
-        notify=consent.notify,
-        nbf_ms=consent.nbf_ms,
-        exp_ms=consent.exp_ms,
-        revoked_ms=None,
-    )
-
-
-def _build_case(consent_id: str, case_id: str) -> CaseState:
-    return CaseState(
+def open_case(operation: Operation, consent_id: str, case_id: str) -> None:
+    """A case of this consent, fresh: nothing stands in it yet."""
+    case = CaseState(
         consent_id=consent_id,
         status=next_status("case", None, "consent.grant", case_id),
         claims=(),
@@ -196,3 +194,4 @@ def _build_case(consent_id: str, case_id: str) -> CaseState:
         records=(),
         evidence_root=None,
     )
+    operation.put(case_id, case)

@@ -17,6 +17,15 @@ def derive_case_id(consent_id: str) -> str:
     return tagged_hex("case-id", encode({"consent_id": consent_id}))
 
 
+def derive_standing_case(secret: str, counter: int) -> str:
+    """The id of a standing consent's case: of its secret (64 hexadecimal digits) and a number that is used once.
+
+    Derived by the parties, who are shown the secret; whoever lacks it can neither guess the next id nor tell which
+    number an id has (protocol rule 7).
+    """
+    return tagged_hex("standing-case", encode({"secret": secret, "counter": counter}))
+
+
 def derive_record_id(network: str, author: str, commitment: str) -> str:
     """Known to the author before publication, so that envelopes can be bound to it."""
     return tagged_hex("record-id", encode_trusted({"network": network, "author": author, "commitment": commitment}))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 
 from contracts import (
     accounts,
@@ -21,6 +21,7 @@ from contracts import (
     claimwork,
     consents,
     deadlines,
+    delegations,
     disputes,
     evidence,
     governance,
@@ -32,11 +33,14 @@ from contracts import (
     policies,
     records,
     recoveries,
+    rekeying,
     releases,
     riskbodies,
     risksignals,
     withdrawals,
 )
+from contracts.consentbases import GrantedToken
+from contracts.consentbodies import ConsentDelegate, ConsentRatify, ConsentRekey
 from contracts.operations import Handler
 from ledger.encoding import convert
 from ledger.errors import DecodeError
@@ -95,6 +99,11 @@ def _each(handler: Handler, name: str) -> Callable[[Any], list[Step]]:
     return lambda body: [(handler, item) for item in getattr(body, name)]
 
 
+def _grant_steps(body: bodies.ConsentGrant) -> list[Step]:
+    attestations = () if isinstance(body.attestations, UnsetType) else body.attestations
+    return [(consents.apply_grant, GrantedToken(token, attestations)) for token in body.tokens]
+
+
 def _endorse_steps(body: bodies.RecordEndorse) -> list[Step]:
     endorsements: list[Step] = [(evidence.apply_endorse, item) for item in body.endorsements]
     return endorsements + [(evidence.apply_completion, item) for item in body.completions]
@@ -113,7 +122,11 @@ def _two(_: Any) -> int:
 
 
 def _count_tokens(body: bodies.ConsentGrant) -> int:
-    return len(body.tokens)
+    return len(body.tokens) + (0 if isinstance(body.attestations, UnsetType) else len(body.attestations))
+
+
+def _count_attested(body: ConsentRatify | ConsentRekey) -> int:
+    return len(body.attestations) + int(body.token is not None)
 
 
 def _count_token(body: Any) -> int:
@@ -143,8 +156,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "governance.freeze": Kind(bodies.GovernanceFreeze, _single(governance.apply_freeze), _none),
     "governance.withdraw": Kind(bodies.GovernanceWithdraw, _single(releases.apply_withdraw), _none),
     "policy.commit": Kind(bodies.PolicyCommit, _each(policies.apply_commit, "policies"), _none),
-    "consent.grant": Kind(bodies.ConsentGrant, _each(consents.apply_grant, "tokens"), _count_tokens),
+    "consent.grant": Kind(bodies.ConsentGrant, _grant_steps, _count_tokens),
     "consent.revoke": Kind(bodies.ConsentRevoke, _single(consents.apply_revoke), _one),
+    "consent.delegate": Kind(ConsentDelegate, _single(delegations.apply_delegate), _none),
+    "consent.ratify": Kind(ConsentRatify, _single(rekeying.apply_ratify), _count_attested),
+    "consent.rekey": Kind(ConsentRekey, _single(rekeying.apply_rekey), _count_attested),
     "record.publish": Kind(bodies.RecordPublish, _each(records.apply_publish, "records"), _none),
     "record.endorse": Kind(bodies.RecordEndorse, _endorse_steps, _none),
     "claim.accept": Kind(bodies.ClaimAccept, _single(claims.apply_accept), _none),

@@ -13,11 +13,12 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from contracts.bodies import PayoutAck, PayoutContest, PayoutFail, PayoutLapse, PayoutOrder, PayoutSettle
+from contracts.consentbases import check_speaks
 from contracts.consents import token_refusal
 from contracts.errors import Refusal, TokenError
 from contracts.lifecycle import next_status
 from contracts.operations import Operation
-from contracts.states import ConsentState, PayoutState
+from contracts.states import ClaimState, ConsentState, PayoutState
 from contracts.tokens import (
     Acknowledgement,
     decode_acknowledgement,
@@ -137,6 +138,8 @@ def _read_payee(operation: Operation, body: PayoutOrder, payout: PayoutState) ->
         raise Refusal("NETWORK_MISMATCH", f"the token is for {token.network}", body.payout_id)
     if (token.consent_id, token.payout_id, token.attempt) != (payout.consent_id, body.payout_id, body.attempt):
         raise Refusal("PAYEE_CHANGE_MISMATCH", "the payee signed for another payout or attempt", body.payout_id)
+    claim = operation.require(ClaimState, payout.claim_id, "CLAIM_UNKNOWN")
+    check_speaks(operation, consent, claim.reported_ms, body.payout_id)
     return token.payee_commit
 
 

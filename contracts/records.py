@@ -7,12 +7,12 @@ the case to every insurer of the consent, in the same operation.
 
 from contracts.bodies import PublishedRecord
 from contracts.claims import apply_report
-from contracts.consents import require_in_force
+from contracts.consents import open_case, require_reportable
 from contracts.errors import Refusal
 from contracts.identifiers import derive_record_id
 from contracts.lifecycle import is_possible, next_status
 from contracts.operations import Operation
-from contracts.states import CaseState, RecordState
+from contracts.states import CaseState, ConsentState, RecordState
 
 MIN_PADDED_BYTES = 65_536
 MAX_PADDED_BYTES = 2**32
@@ -22,11 +22,10 @@ MAX_PADDED_BYTES = 2**32
 def apply_publish(operation: Operation, item: PublishedRecord) -> str:
     """`record.publish`, one record (protocol rule 4)."""
     operation.require_role("hospital")
-    consent = require_in_force(operation, item.consent_id)
+    consent = require_reportable(operation, item.consent_id)
     if operation.author not in consent.hospitals:
         raise Refusal("HOSPITAL_NOT_LISTED", f"the consent does not name {operation.author}", item.consent_id)
-    if consent.case_id != item.case_id:
-        raise Refusal("CASE_MISMATCH", "the case is not the consent's", item.case_id)
+    _check_case(operation, item, consent)
     _check_padding(item.padded_size)
     record_id = derive_record_id(operation.block.network, operation.author, item.commitment)
     if operation.has(RecordState, record_id):
@@ -38,6 +37,22 @@ def apply_publish(operation: Operation, item: PublishedRecord) -> str:
     if _reports(operation, item):
         apply_report(operation, item.case_id, consent)
     return record_id
+
+
+def _check_case(operation: Operation, item: PublishedRecord, consent: ConsentState) -> None:
+    """The consent's one case, or one of a standing consent's: the first record under a fresh id opens it.
+
+    Such an id is the hash of a secret that the parties have (`identifiers.derive_standing_case`), so nobody else can
+    have taken it before; what the ledger sees is that it was free.
+    """
+    if consent.lived.is_standing:
+        case = operation.get(CaseState, item.case_id)
+        if case is None:
+            open_case(operation, item.consent_id, item.case_id)
+        elif case.consent_id != item.consent_id:
+            raise Refusal("CASE_MISMATCH", "the case is another consent's", item.case_id)
+    elif consent.case_id != item.case_id:
+        raise Refusal("CASE_MISMATCH", "the case is not the consent's", item.case_id)
 
 
 def _check_padding(size: int) -> None:

@@ -12,6 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from contracts.claimlife import PLAIN, ClaimLife
+from contracts.consentlife import PLAIN_CONSENT, ConsentLife
+from contracts.consentlife import GranteeState as GranteeState
 from contracts.genesis import Limits, Parameters
 from contracts.versions import ClaimPolicy as ClaimPolicy
 from ledger.certificates import Validator
@@ -181,17 +183,9 @@ class AccountState(State, frozen=True):
     lease: str | None
 
 
-class GranteeState(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the consent allows one participant."""
-
-    participant: str
-    purposes: tuple[str, ...]
-    data_classes: tuple[str, ...]
-    rank: int | None
-
-
 class ConsentState(State, frozen=True):
-    """`consent/<consent_id>`: the payload of a verified token, its case, and when it was revoked."""
+    """`consent/<consent_id>`: the payload of a verified token, its case (empty for a standing one), and when it was
+    revoked. `life` is there for what is not a plain consent."""
 
     FAMILY: ClassVar[str] = "consent"
     case_id: str
@@ -206,6 +200,12 @@ class ConsentState(State, frozen=True):
     nbf_ms: int
     exp_ms: int
     revoked_ms: int | None
+    life: ConsentLife | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def lived(self) -> ConsentLife:
+        """`life`, the plain one where there is none."""
+        return PLAIN_CONSENT if isinstance(self.life, msgspec.UnsetType) else self.life
 
     def grants(self, participant: str, purpose: str) -> bool:
         """Whether the customer named `participant` for `purpose`."""

@@ -6,13 +6,14 @@ that signs a consent stands in the consent and nowhere else: consents of one per
 has room for a name.
 """
 
+import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from contracts.errors import TokenError
 from contracts.holdtokens import RECOVERY_TYPE, RecoveryWord
@@ -67,6 +68,10 @@ class Consent(Struct, frozen=True, forbid_unknown_fields=True):
     nbf_ms: Millis
     exp_ms: Millis
     delegable: bool
+    form_hash: Hex32 | UnsetType = UNSET
+    """Of the signed form or order, for every basis but `self` and `emergency`."""
+    ward_commit: Hex32 | UnsetType = UNSET
+    """Of the ward's birthday, for the basis `guardian`: contracts.commitments, purpose `ward`."""
 
 
 class Revocation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -223,6 +228,8 @@ def _split(token: str, token_type: str, kind: type[T]) -> tuple[bytes, T, bytes]
     if len(parts) != 3:
         raise TokenError("token_form", "a compact JWS has three parts: header.payload.signature")
     header = _read_json(parts[0], "header")
+    if isinstance(header, dict) and "crit" in header:
+        raise TokenError("token_critical", "no extension of the header is understood here (RFC 7515, 4.1.11)")
     if not isinstance(header, dict) or set(header) != {"alg", "typ"}:
         raise TokenError("token_header", "the header holds exactly alg and typ")
     if header["alg"] not in ALGORITHMS:
@@ -240,13 +247,24 @@ def _read_json(part: bytes, name: str) -> Any:
     try:
         return decode(_from_base64(part, name), limit=MAX_TOKEN_BYTES)
     except DecodeError as error:
+        if error.code == "not_canonical" and _has_duplicates(_from_base64(part, name)):
+            raise TokenError("token_duplicate", f"{name}: a name stands twice in one object") from None
         raise TokenError("token_json", f"{name}: {error}") from None
+
+
+def _has_duplicates(data: bytes) -> bool:
+    """Whether an object of this JSON document, which is sound but for its spelling, has a name twice."""
+    found: list[bool] = []
+    json.loads(data, object_pairs_hook=lambda pairs: found.append(len(dict(pairs)) != len(pairs)))
+    return any(found)
 
 
 def _verify(key: str, signing_input: bytes, signature: bytes) -> None:
     try:
         ed25519.verify(bytes.fromhex(key), signing_input, signature)
     except SignatureError as error:
+        if error.code == "bad_key":
+            raise TokenError("token_key", "the key is no canonical Ed25519 point of prime order") from None
         raise TokenError("token_signature", f"the signature does not verify: {error.code}") from None
 
 

@@ -49,9 +49,9 @@ def test_one_consent_is_granted_once() -> None:
     ("changes", "code"),
     [
         ({"network": "another.net"}, "NETWORK_MISMATCH"),
-        ({"basis": "guardian"}, "BASIS_NOT_SUPPORTED"),
-        ({"basis": "emergency"}, "BASIS_NOT_SUPPORTED"),
-        ({"scope": "standing"}, "SCOPE_NOT_SUPPORTED"),
+        ({"basis": "guardian"}, "CONSENT_FORM"),
+        ({"basis": "emergency"}, "CONSENT_PERIOD"),
+        ({"basis": "emergency", "scope": "standing"}, "SCOPE_BASIS"),
         ({"nbf_ms": GENESIS_TIME_MS, "exp_ms": GENESIS_TIME_MS}, "CONSENT_PERIOD"),
         ({"nbf_ms": GENESIS_TIME_MS, "exp_ms": GENESIS_TIME_MS + 3 * YEAR_MS + 1}, "CONSENT_PERIOD"),
         ({"nbf_ms": GENESIS_TIME_MS + 4 * YEAR_MS, "exp_ms": GENESIS_TIME_MS + 5 * YEAR_MS}, "CONSENT_PERIOD"),
@@ -136,7 +136,7 @@ def test_many_tokens_are_judged_one_by_one() -> None:
     policy_id = network.commit_policy().policy_id
     good, late = network.make_consent([policy_id]), network.make_consent([policy_id], basis="court")
     receipt = network.do("consent.grant", ConsentGrant((good.token, late.token, good.token)), "hospital")
-    assert [item.code for item in receipt.results] == ["ok", "BASIS_NOT_SUPPORTED", "CONSENT_EXISTS"]
+    assert [item.code for item in receipt.results] == ["ok", "CONSENT_FORM", "CONSENT_EXISTS"]
 
 
 def test_revocation_by_token_and_by_slip() -> None:

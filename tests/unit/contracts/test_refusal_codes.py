@@ -16,6 +16,10 @@ SIGNED_NAMES = {"EVIDENCE_INVALID"} | STATUSES
 MODULES = (
     "policies",
     "consents",
+    "consentbases",
+    "consentforce",
+    "delegations",
+    "rekeying",
     "records",
     "evidence",
     "claims",
