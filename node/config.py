@@ -125,6 +125,24 @@ class ReportsConfig(_Part):
         return self.warn_percent * 100
 
 
+class BankConfig(_Part):
+    """An insurer's bank. `demo` books all at once; `file` writes pain.001 and reads pain.002, camt.053, camt.054."""
+
+    kind: Literal["demo", "file"] = "demo"
+    folder: str = "bank"
+    """With `out` and `in`; relative to the node's folder."""
+    version: Literal["pain.001.001.09", "pain.001.001.03"] = "pain.001.001.09"
+    """The older one where a bank takes nothing else; it has no UETR."""
+    charset: Literal["unicode", "latin"] = "unicode"
+    """`latin`: names outside the set of SEPA and SWIFT are not ordered; banks in China take Chinese characters."""
+    name: str = ""
+    account: str = ""
+    """Of the insurer: its name with the bank, and its IBAN or account number."""
+    agent_bic: str | None = None
+    agent_clearing: str | None = None
+    """The bank: its BIC, or its member id of the clearing system (CNAPS: 12 digits)."""
+
+
 class NodeConfig(_Part):
     """The whole file. Only `participant` has no default."""
 
@@ -136,6 +154,7 @@ class NodeConfig(_Part):
     ordering: OrderingConfig = OrderingConfig()
     log: LogConfig = LogConfig()
     clock: ClockConfig = ClockConfig()
+    bank: BankConfig = BankConfig()
     witness: WitnessConfig = WitnessConfig()
     snapshots: SnapshotsConfig = SnapshotsConfig()
     reports: ReportsConfig = ReportsConfig()

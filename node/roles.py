@@ -21,6 +21,8 @@ from ledger.crypto.keys import read_secret_file, write_secret_file
 from ledger.logtiles import node_reader
 from node.agents.backtesting import Order
 from node.agents.bank import DemoBank
+from node.agents.bankdesk import BankDesk
+from node.agents.bankfolder import BankFolder, open_bank
 from node.agents.house import House
 from node.agents.ports import Ports
 from node.agents.programs import Programs
@@ -45,9 +47,10 @@ VAULT_FOLDER = Path("data", "vault")
 class NodeRoles:
     """What the participant's agents offer to its own staff (`node.api.port.RolesPort`)."""
 
-    def __init__(self, node: Node, house: House) -> None:
+    def __init__(self, node: Node, house: House, folder: BankFolder | None = None) -> None:
         self._node = node
         self.house = house
+        self.desk = BankDesk(house.ports, house.insurer, folder)
         self.office = Office(house, node.config.reports.warn_bp, house.tell)
 
     async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
@@ -156,19 +159,20 @@ async def prepared_roles(node: Node) -> AsyncIterator[NodeRoles]:
     try:
         delivery = Delivery(node.identity.participant, vault, node.peers, lambda: node.chain.final)
         delivery.register()
+        folder = open_bank(node.folder, node.config.bank, vault, lambda: node.chain.final, node.clock.now_ms)
         ports = Ports(
             keys=node.keys,
             ledger=NodeLedger(node),
             vault=vault,
             delivery=delivery,
             machine=programs,
-            bank=DemoBank(lambda: _today(node)),
+            bank=folder.bank if folder else DemoBank(lambda: _today(node)),
             now_ms=node.clock.now_ms,
             chance=os.urandom,
         )
         off = [name for name, on in node.config.agents.items() if not on]
         member = read_participant(node.chain.final.read, node.identity.participant)
-        yield NodeRoles(node, House(ports, member.roles if member else (), off))
+        yield NodeRoles(node, House(ports, member.roles if member else (), off), folder)
     finally:
         programs.close()
         vault.close()

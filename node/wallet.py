@@ -17,11 +17,15 @@ from contracts.identifiers import derive_case_id
 from contracts.tokens import (
     ACKNOWLEDGEMENT_TYPE,
     CONSENT_TYPE,
+    CONTEST_TYPE,
+    PAYEE_TYPE,
     REVOCATION_TYPE,
     Acknowledgement,
     Consent,
+    Contest,
     DataClass,
     Grantee,
+    PayeeChange,
     Revocation,
     decode_consent,
     encode_token,
@@ -203,6 +207,37 @@ def make_acknowledgement(
         nonce=chance(16).hex(),
     )
     return encode_token(token, ACKNOWLEDGEMENT_TYPE, bytes.fromhex(wallet.seed))
+
+
+def make_contest(wallet: ConsentWallet, payout_id: str, settlement_commit: str, chance: Chance = os.urandom) -> str:
+    """The payee's word that the money of this settlement did not arrive. `settlement_commit` is what the ledger says;
+    it needs no opening: also who got no message can say that no money came."""
+    token = Contest(
+        v=1,
+        network=wallet.network,
+        consent_id=wallet.consent_id,
+        payout_id=payout_id,
+        settlement_commit=settlement_commit,
+        nonce=chance(16).hex(),
+    )
+    return encode_token(token, CONTEST_TYPE, bytes.fromhex(wallet.seed))
+
+
+def make_payee_change(
+    wallet: ConsentWallet, payout_id: str, attempt: int, payee: dict[str, Any], chance: Chance = os.urandom
+) -> tuple[str, dict[str, Any]]:
+    """(token, opening) of another account for this attempt of a payout that failed; both go to the insurer."""
+    opening = {**payee, "salt": chance(32).hex()}
+    token = PayeeChange(
+        v=1,
+        network=wallet.network,
+        consent_id=wallet.consent_id,
+        payout_id=payout_id,
+        attempt=attempt,
+        payee_commit=commit("payee", opening),
+        nonce=chance(16).hex(),
+    )
+    return encode_token(token, PAYEE_TYPE, bytes.fromhex(wallet.seed)), opening
 
 
 def check_certificate(certificate: dict[str, Any], insurer_key: str) -> None:

@@ -6,14 +6,22 @@ node that dies in between reads it again, which changes nothing.
 """
 
 import os
+from base64 import b32encode
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from node.agents.filebank import FileBank, Written
-from node.errors import NodeError
+from contracts.cases.evidence import date_of
+from contracts.execution import ChainState
+from node.agents.filebank import BankTerms, FileBank, Written
+from node.config import BankConfig
+from node.errors import ConfigError, NodeError
 from node.interop.iso20022.answers import read_answers
+from node.interop.iso20022.errors import MessageError
+from node.interop.iso20022.orders import read_party
 from node.interop.iso20022.xmltext import MAX_BYTES
+from node.vault import Vault
 
 MAX_FILES: Final = 200
 """Files of `in` taken in one look; the rest is taken at the next."""
@@ -70,6 +78,32 @@ class BankFolder:
         path = self._out / f"{written.message_id}{SUFFIX}"
         write_durably(path, written.data)
         self.bank.keep_written(written.message_id)
+
+
+def open_bank(
+    folder: Path, config: BankConfig, vault: Vault, final: Callable[[], ChainState], now_ms: Callable[[], int]
+) -> BankFolder | None:
+    """The bank of files that node.toml names, None for the demonstration bank. Raises ConfigError `config`."""
+    if config.kind == "demo":
+        return None
+    given = config.model_dump(include={"name", "account", "agent_bic", "agent_clearing"})
+    try:
+        debtor = read_party(given, config.charset, "bank")
+    except MessageError as error:
+        raise ConfigError("config", [(error.path.replace("/", "."), error.detail)]) from None
+    bank = FileBank(
+        vault,
+        BankTerms(debtor, config.version, config.charset),
+        read=lambda: final().read,
+        name_batch=lambda: "CN-" + b32encode(os.urandom(16)).decode("ascii").rstrip("="),
+        now=lambda: _instant(now_ms()),
+        today=lambda: date_of(final().time_ms, final().genesis.parameters.utc_offset_minutes),
+    )
+    return BankFolder(folder / config.folder, bank)
+
+
+def _instant(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def write_durably(path: Path, data: bytes, sync: Callable[[int], None] = os.fsync) -> None:

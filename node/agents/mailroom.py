@@ -9,10 +9,17 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from contracts.bodies import ConsentGrant, ConsentRevoke, PayoutAck
+from contracts.bodies import ConsentGrant, ConsentRevoke, PayoutAck, PayoutContest
 from contracts.errors import TokenError
 from contracts.states import read_consent
-from contracts.tokens import ACKNOWLEDGEMENT_TYPE, CONSENT_TYPE, MAX_TOKEN_BYTES, REVOCATION_TYPE, decode_consent
+from contracts.tokens import (
+    ACKNOWLEDGEMENT_TYPE,
+    CONSENT_TYPE,
+    CONTEST_TYPE,
+    MAX_TOKEN_BYTES,
+    REVOCATION_TYPE,
+    decode_consent,
+)
 from ledger.crypto.envelopes import decode_envelope, encode_envelope
 from ledger.encoding import decode
 from ledger.errors import DecodeError, EnvelopeError
@@ -100,6 +107,8 @@ def _body_of(token: str) -> tuple[str, Struct]:
         return "consent.grant", ConsentGrant(tokens=(token,))
     if kind == ACKNOWLEDGEMENT_TYPE:
         return "payout.ack", PayoutAck(token=token)
+    if kind == CONTEST_TYPE:
+        return "payout.contest", PayoutContest(token=token)
     consent_id = _read_part(parts[1]).get("consent_id")
     if kind != REVOCATION_TYPE or not isinstance(consent_id, str):
         raise RelayRefused("token", f"typ is none of {CONSENT_TYPE}, {REVOCATION_TYPE}, {ACKNOWLEDGEMENT_TYPE}")

@@ -30,6 +30,7 @@ from node.api import (
     ledger,
     logfiles,
     operations,
+    payments,
     proofs,
     snapshots,
     statistics,
@@ -111,6 +112,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     work.add_routes(app, node, roles)
     customers.add_routes(app, node, roles)
     evidence.add_routes(app, node, roles, directory)
+    payments.add_routes(app, roles.desk)
     contracts.add_routes(app, node, roles)
     backtests.add_routes(app, roles)
     ledger.add_routes(app, node, roles)

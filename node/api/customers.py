@@ -11,9 +11,16 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from contracts.bodies import MAX_TOKEN_CHARS, ConsentGrant, ConsentRevoke, PayoutAck
+from contracts.bodies import MAX_TOKEN_CHARS, ConsentGrant, ConsentRevoke, PayoutAck, PayoutContest
 from contracts.states import read_consent
-from contracts.tokens import decode_acknowledgement, decode_consent, decode_revocation, peek_acknowledgement
+from contracts.tokens import (
+    decode_acknowledgement,
+    decode_consent,
+    decode_contest,
+    decode_revocation,
+    peek_acknowledgement,
+    peek_contest,
+)
 from ledger.types import Hex32
 from node.api.answers import Id, Wait, answer, consent_view, read_body
 from node.api.parties import Viewer
@@ -40,7 +47,7 @@ class RevocationRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AcknowledgementRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """The payee's token over a settlement."""
+    """The payee's token over a settlement: that the money came, or that it did not."""
 
     token: Token
 
@@ -99,6 +106,17 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort) -> None:
     async def show_mail(consent_id: Id) -> Response:
         """The customer's mail that this node keeps, as ciphertext: only the mailbox key opens it."""
         return answer({"items": roles.mail_of(consent_id)})
+
+    @app.post("/v1/contests", status_code=202)
+    async def contest(request: Request, wait: Wait = 0) -> Response:
+        """Relay a payee's contest: the money of a settlement did not arrive."""
+        body = await read_body(request, AcknowledgementRequest)
+        consent = read_consent(node.chain.final.read, peek_contest(body.token).consent_id)
+        if consent is None:
+            raise not_found("consent")
+        decode_contest(body.token, consent.key)
+        tx_id = await node.submit("payout.contest", PayoutContest(token=body.token))
+        return await respond(node, tx_id, wait)
 
     @app.post("/v1/acknowledgements", status_code=202)
     async def acknowledge(request: Request, wait: Wait = 0) -> Response:

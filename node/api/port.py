@@ -14,6 +14,7 @@ from contracts.genesis import Genesis
 from contracts.invoicekeys import Identity
 from node.agents.backtesting import Order
 from node.api.officeport import OfficePort
+from node.api.payments import DeskPort
 from node.clock import Clock
 from node.outcomes import FinalBlock, TransactionOutcome
 from node.snapshots.shelf import Shelf
@@ -88,6 +89,11 @@ class RolesPort(Protocol):
     @property
     def office(self) -> OfficePort:
         """Everybody: figures, clocks and the work of this participant's people."""
+        ...
+
+    @property
+    def desk(self) -> DeskPort:
+        """Insurer: payment files, answers of the bank, further attempts. Raises Unavailable `no_bank` when asked."""
         ...
 
     def relay_payee(self, token: str, envelope: bytes) -> None:

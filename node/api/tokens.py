@@ -34,13 +34,15 @@ Scope: TypeAlias = Literal[
     "ledger",
     "metrics",
     "govern",
+    "pay",
     "backtest",
     "report",
 ]
 """What a token may do: submit foreign transactions, read claims and payouts, relay customers' tokens, publish
 records (hospital), commit policies (insurer), let a reviewed result stand (insurer), export dossiers (they hold
 documents), read the ledger itself, read metrics, propose and vote in the participant's name, try a version of a product
-on past claims (amounts without documents), read figures with sums of money."""
+on past claims (amounts without documents), read figures with sums of money, take payment files and bring the bank's
+answers (insurer; they hold names and accounts)."""
 ALL_SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 TOKEN_NAME: Final = "data/tokens.json"  # noqa: S105 - the name of a file
 TOKEN_PREFIX: Final = "cn_"  # noqa: S105 - how every token starts

@@ -17,6 +17,7 @@ from msgspec import structs
 
 from contracts.case import Case, encode_case
 from contracts.cases.evidence import date_of
+from contracts.commitments import commit
 from contracts.execution import ChainState
 from contracts.genesis import Genesis, Parameters
 from contracts.machine.bundle import ProgramBundle, encode_bundle
@@ -174,6 +175,8 @@ class World:
     down: set[str] = field(default_factory=set)
     bank_open: bool = True
     forgetful: bool = False
+    make_bank: Callable[["World", str, Vault], Any] | None = None
+    """A bank of its own for each party, made anew with the party; else the demonstration bank."""
 
     def __post_init__(self) -> None:
         self.network = Network(build_genesis(self.parameters))
@@ -211,7 +214,7 @@ class World:
             vault=vault,
             delivery=delivery,
             machine=LocalMachine(),
-            bank=WorldBank(self),
+            bank=self.make_bank(self, name, vault) if self.make_bank else WorldBank(self),
             now_ms=lambda: self.clock_ms,
             chance=self._chance,
         )
@@ -288,7 +291,7 @@ class World:
             hospitals=["hospital"],
             grantees=standard_grantees(insurers, ["commission"], ["tpa"]),
             policy_ids=[item["policy_id"] for item in certificates],
-            payee={"account": "payee-account"},
+            payee={"name": "Zhang San", "account": "payee-account"},
             nbf_ms=now,
             exp_ms=now + YEAR_MS,
             chance=self._chance,
@@ -316,8 +319,7 @@ class World:
                 continue
             payout = read_payout(self.network.state.read, mail.subject)
             assert payout is not None
-            if payout.status == "SETTLED_CLAIMED":
-                assert payout.settlement_commit is not None
+            if payout.status == "SETTLED_CLAIMED" and payout.settlement_commit == commit("settlement", mail.content):
                 token = make_acknowledgement(wallet, mail.subject, payout.settlement_commit, mail.content, self._chance)
                 await relay.relay_token(token)
                 sent += 1

@@ -18,7 +18,7 @@ from ledger.transactions import decode_transaction
 from node.agents.backtesting import Order
 from node.api.problems import ApiError
 from node.api.tokens import ALL_SCOPES, create_token
-from node.errors import Rejected, Unavailable
+from node.errors import NodeError, Rejected, Unavailable
 from node.outcomes import Feed, FinalBlock, TransactionOutcome, outcome_in
 from node.snapshots.shelf import Shelf
 from node.witnessing.collector import Collector
@@ -164,6 +164,28 @@ class MemoryOffice:
     take_task = return_task = prepare_review = release_review = tasks
 
 
+class MemoryDesk:
+    """A bank of files without any."""
+
+    def export(self) -> None:
+        return None
+
+    def batch(self, message_id: str) -> Any:
+        raise NodeError("no_batch", "this node made no such batch")
+
+    def take(self, answers: Any) -> dict[str, Any]:
+        return {"kind": answers.kind, "payouts": []}
+
+    def take_files(self) -> list[dict[str, Any]]:
+        return []
+
+    def open_orders(self) -> list[dict[str, Any]]:
+        return []
+
+    def retry(self, payout_id: str, asked_by: str, token: str | None = None, payee: Any = None) -> dict[str, Any]:
+        raise NodeError("not_failed", "the payout is PAID")
+
+
 class MemoryRoles:
     """The roles' port: what was asked of it, and answers given beforehand."""
 
@@ -176,6 +198,7 @@ class MemoryRoles:
         self.policies: list[Mapping[str, Any]] = []
         self.payees: list[tuple[str, bytes]] = []
         self.office: Any = MemoryOffice()
+        self.desk: Any = MemoryDesk()
         self.mail: dict[str, list[dict[str, Any]]] = {}
         self.errors: list[dict[str, Any]] = []
         self.tolerated: dict[str, list[str]] = {}

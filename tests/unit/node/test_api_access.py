@@ -25,6 +25,7 @@ ANSWER_S = 5.0
 SAMPLES = {
     "tx_id": make_hex("tx"),
     "claim_id": make_hex("claim"),
+    "payout_id": make_hex("payout"),
     "consent_id": make_hex("consent"),
     "record_id": make_hex("record"),
     "backtest_id": make_hex("backtest"),
