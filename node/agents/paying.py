@@ -93,9 +93,10 @@ class Payer:
             self._claims.set_status(claim_id, "decided")
 
     def _send_pool(self, claim: ClaimState, consent: ConsentState, pool: Opening) -> None:
-        """The loss that is left, to the insurers of the ranks behind and to the hospitals."""
-        behind = [item.participant for item in consent.grantees if item.rank is not None and item.rank > claim.rank]
-        readers = [*behind, *consent.hospitals]
+        """What was paid on each invoice, to the other insurers and the hospitals. One of a better rank that was silent
+        beyond its clock decides after us, on this version."""
+        others = [item.participant for item in consent.grantees if item.rank is not None]
+        readers = [*(name for name in others if name != self._ports.me), *consent.hospitals]
         envelope = seal_parcel(self._ports, "pool", claim.case_id, {"pool": pool, "locks": {}}, readers)
         post(self._ports, "pool", claim.case_id, claim.case_id, envelope, readers)
 
