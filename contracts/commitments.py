@@ -15,7 +15,23 @@ from ledger.encoding import encode
 from ledger.merkle import leaf_hash, root_of
 
 OpeningKind: TypeAlias = Literal[
-    "terms", "account-version", "pool-version", "result", "payee", "event-date", "order", "settlement", "bank", "ward"
+    "terms",
+    "account-version",
+    "pool-version",
+    "result",
+    "payee",
+    "event-date",
+    "order",
+    "settlement",
+    "bank",
+    "ward",
+    "hold",
+    "recovery",
+    "draw",
+    "batch-line",
+    "batch-totals",
+    "batch-reason",
+    "batch-settlement",
 ]
 SALT_HEX = 64
 MAX_FIELDS = 256

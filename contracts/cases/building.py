@@ -20,6 +20,7 @@ from contracts.cases.documents import (
     pick_invoices,
 )
 from contracts.cases.errors import CaseError
+from contracts.cases.movements import Balance, read_balance, take_back
 from contracts.errors import InputError
 
 TERM_FIELDS: Final = (
@@ -42,6 +43,18 @@ class PolicyInput:
     terms: dict[str, Any]
     tables: dict[str, Any]
     account: dict[str, Any]
+    holds: tuple[dict[str, Any], ...] = ()
+    """Openings of what was advanced and guaranteed under it for this claim (holds)."""
+    held: bool = True
+    """Whether the account still has the reservations of `holds`: the first decision takes them over."""
+
+    @property
+    def balance(self) -> Balance:
+        """The account as the case finds it: without what it holds for this claim itself. Raises CaseError."""
+        balance = read_balance(self.account)
+        for item in self.holds if self.held else ():
+            balance = take_back(balance, item["hold_id"], item["effect"])
+        return balance
 
 
 def build_case(
@@ -59,7 +72,7 @@ def build_case(
         "claim": _build_claim(claim_no, discharge),
         "stay": _build_stay(discharge),
         "invoices": [_build_invoice(item.document, earlier.get(item.record_id, 0)) for item in invoices],
-        "policies": [_build_policy(item) for item in policies],
+        "policies": [build_policy(item) for item in policies],
     }
     try:
         return read_case(raw)
@@ -107,11 +120,15 @@ def _build_invoice(invoice: Document, earlier_fen: int) -> dict[str, Any]:
     return fields | {"earlier_paid_fen": earlier_fen}
 
 
-def _build_policy(item: PolicyInput) -> dict[str, Any]:
+def build_policy(item: PolicyInput) -> dict[str, Any]:
+    """A policy as a case has it. Raises CaseError `DOCUMENT_FORM`, and those of its balance."""
     use = item.account.get("use")
     if not isinstance(use, dict):
         raise CaseError("DOCUMENT_FORM", f"the account of policy {item.policy_id} has no use")
-    terms = {name: item.terms[name] for name in TERM_FIELDS if name in item.terms}
+    terms: dict[str, Any] = {name: item.terms[name] for name in TERM_FIELDS if name in item.terms}
+    if item.holds:
+        advanced = sum(int(one["amount_fen"]) for one in item.holds if one["kind"] == "advance")
+        return {**item.balance.use, **terms, "advance_fen": advanced, "product": item.tables}
     return {**use, **terms, "product": item.tables}
 
 

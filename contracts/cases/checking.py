@@ -7,7 +7,7 @@ trust.
 `CLAIM_MISMATCH`, `POLICY_SET`, `EVIDENCE_SET`, `DOCUMENT_MISMATCH`, `EVIDENCE_ROOT`, `TERMS_MISMATCH`,
 `PROGRAM_NOT_PINNED`, `PRODUCT_MISMATCH`, `VERSION_NOT_IN_FORCE`, `ACCOUNT_MISMATCH`, `ACCOUNT_VERSION`,
 `POOL_MISMATCH`, `POOL_VERSION`, `PAYEE_MISMATCH`, `EVENT_DATE_MISMATCH`, `RESULT_DIFFERS`, `RESULT_COMMIT`,
-`ACCOUNT_OUT`, `POOL_OUT`, `ACCOUNT_CAPTURE`, `REVIEW_REQUIRED`, `CURRENCY_MISMATCH`, `DELIVERY_MISSING`,
+`HOLD_SET`, `ACCOUNT_OUT`, `POOL_OUT`, `ACCOUNT_CAPTURE`, `REVIEW_REQUIRED`, `CURRENCY_MISMATCH`, `DELIVERY_MISSING`,
 `DELIVERY_MISMATCH`, `STATEMENT_EXPIRED`, `PACKAGE_FORM`, and the codes of CaseError.
 """
 
@@ -27,6 +27,7 @@ from contracts.cases.pools import book_outcome as book_losses
 from contracts.cases.pools import check_pool, earlier_attempts, open_pool, read_losses, without
 from contracts.commitments import commit
 from contracts.errors import ContractError, InputError
+from contracts.holdstates import HoldItem
 from contracts.identifiers import derive_payout_id, derive_pool_id, derive_product_hash, derive_tables_hash
 from contracts.statements import OutcomeStatement
 from contracts.states import AccountState, CaseState, ClaimState, ConsentState, PolicyState, PoolState, RecordState
@@ -57,6 +58,8 @@ class LedgerFacts:
     records: Mapping[str, RecordState]
     is_settled: Callable[[str], bool]
     """Whether a payout's settlement is on the ledger, by its id."""
+    holds: tuple[HoldItem, ...] = ()
+    """What was advanced and guaranteed for the claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,13 @@ class PolicyPackage:
     event_date: Opening
     result: Opening
     statement: OutcomeStatement
+    holds: tuple[Opening, ...] = ()
 
     @property
     def input(self) -> PolicyInput:
         """The policy as it enters the case."""
-        return PolicyInput(self.policy_id, self.terms, self.tables, self.account_in)
+        held = self.statement.attempt == 1
+        return PolicyInput(self.policy_id, self.terms, self.tables, self.account_in, self.holds, held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ def check_inputs(facts: LedgerFacts, package: Package) -> None:
     for item in package.policies:
         _check_terms(facts, item, event_date)
         _check_account_in(facts, item)
+        check_holds(facts.holds, item.policy_id, item.holds)
     _check_pools(facts, package.policies)
 
 
@@ -134,6 +140,13 @@ def check_delivery(facts: LedgerFacts, item: PolicyPackage, digest: str, decisio
         raise Mismatch("DELIVERY_MISMATCH", f"policy {item.policy_id}: another ciphertext was delivered")
     if not isinstance(decision, dict) or decision.get("result") != item.result:
         raise Mismatch("DELIVERY_MISMATCH", f"policy {item.policy_id}: the customer would read another result")
+
+
+def check_holds(known: Iterable[HoldItem], policy_id: str, holds: Sequence[Opening]) -> None:
+    """Exactly what the ledger holds for this claim and policy, in its order. Raises Mismatch `HOLD_SET`."""
+    live = [item for item in known if item.policy_id == policy_id and item.live]
+    stated = [(item.get("hold_id"), item.get("kind"), _commit("hold", item)) for item in holds]
+    _check("HOLD_SET", stated, [(item.hold_id, item.kind, item.commit) for item in live])
 
 
 def _check_claim(facts: LedgerFacts, package: Package) -> None:
@@ -216,7 +229,7 @@ def _check_result(facts: LedgerFacts, item: PolicyPackage, currency: str, result
 
 def _check_account_out(facts: LedgerFacts, item: PolicyPackage, use: Any) -> None:
     """The outcome is booked on what stood before; a reservation ends only with its settlement on the ledger."""
-    before = read_balance(item.account_in)
+    before = item.input.balance
     try:
         after = read_balance(item.account_out)
     except CaseError:

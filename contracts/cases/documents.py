@@ -22,6 +22,7 @@ DATA_CLASSES: Final[Mapping[str, str]] = {
     "discharge": "clinical",
     "invoice": "charges",
     "charges": "charges",
+    "interim": "clinical",
 }
 """Which data class of a consent covers which record type. Identity fields stand inside the documents."""
 INVOICE_FIELDS: Final = (

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from contracts.calendar import date_after_epoch, is_date
 from contracts.cases.documents import Document
+from contracts.cases.holds import interim_faults
 from contracts.einvoice_regions import validate_in_region
 from contracts.identifiers import invoice_message
 
@@ -152,6 +153,8 @@ def _record_faults(record_type: str, document: Document, as_of: str) -> set[str]
         return set() if _is_past(document.get("admission_date"), as_of) else {"ADMISSION_DATE"}
     if record_type == "charges":
         return set() if _is_list_of_charges(document.get("items")) else {"CHARGE_ITEMS"}
+    if record_type == "interim":
+        return _discharge_faults(document, as_of) | interim_faults(document)
     return _discharge_faults(document, as_of)
 
 

@@ -12,7 +12,7 @@ from contracts.case import Case
 from contracts.cases.accounts import advance_account
 from contracts.cases.building import PolicyInput, expense_total
 from contracts.cases.errors import CaseError
-from contracts.cases.movements import book_outcome, read_balance
+from contracts.cases.movements import book_outcome
 from contracts.cases.openings import Opening, Outcome, Salt, open_account, open_result
 from contracts.cases.pools import book_outcome as book_losses
 from contracts.cases.pools import earlier_attempts, open_pool, read_losses, without
@@ -71,8 +71,8 @@ def build_outcomes(
     own = earlier_attempts(facts.claim_id, [item.policy_id for item in policies], facts.attempt)
     losses = without(read_losses(pool), own)
     for position, (item, result) in enumerate(zip(policies, adjudication.results, strict=True)):
-        use = advance_account(item.account["use"], case, position, result, adjudication.trace)
-        balance = read_balance(item.account)
+        use = advance_account(item.balance.use, case, position, result, adjudication.trace)
+        balance = item.balance
         captured = [one.payout_id for one in balance.reserved if is_settled(one.payout_id)]
         payout_id = derive_payout_id(facts.claim_id, item.policy_id, facts.attempt)
         balance = book_outcome(balance, use, payout_id, captured)

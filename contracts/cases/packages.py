@@ -22,7 +22,7 @@ class _RecordPart(Struct, frozen=True, forbid_unknown_fields=True):
     secret: str
 
 
-class _PolicyPart(Struct, frozen=True, forbid_unknown_fields=True):
+class _PolicyPart(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     policy_id: str
     terms: dict[str, Any]
     tables: dict[str, Any]
@@ -33,6 +33,7 @@ class _PolicyPart(Struct, frozen=True, forbid_unknown_fields=True):
     event_date: dict[str, Any]
     result: dict[str, Any]
     statement: OutcomeStatement
+    holds: tuple[dict[str, Any], ...] = ()
 
 
 class _PackagePart(Struct, frozen=True, forbid_unknown_fields=True):

@@ -31,7 +31,7 @@ async def rerun(package: Package, explain: Explain) -> tuple[Case, Adjudication,
     output, trace = await explain(case)
     adjudication = read_adjudication(case, output, trace)
     uses = tuple(
-        advance_account(item.account_in["use"], case, position, adjudication.results[position], adjudication.trace)
+        advance_account(item.input.balance.use, case, position, adjudication.results[position], adjudication.trace)
         for position, item in enumerate(package.policies)
     )
     return case, adjudication, uses

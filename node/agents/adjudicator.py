@@ -28,8 +28,9 @@ from ledger.transactions import endorsement_message
 from node.agents.agent import Agent, Step, done, wait
 from node.agents.amounts import expected_of
 from node.agents.facts import NotYet, read_facts
+from node.agents.holding import holding_core_hash, holding_fault
 from node.agents.mail import post, read_parcels, seal_parcel
-from node.agents.messages import ClosingMessage, RestoringMessage
+from node.agents.messages import ClosingMessage, HoldingMessage, RestoringMessage
 from node.agents.paying import FINISHED, close_core_hash
 from node.agents.restoring import amendment_of, restoring_core_hash, restoring_fault
 from node.agents.rulebook import find_source
@@ -40,6 +41,8 @@ PATIENCE: Final = 6
 """Times an answer is put off because this node's blocks or parcels are behind; then it is a refusal."""
 LATE: Final = frozenset({"DELIVERY_UNREADABLE", "ACCOUNT_VERSION", "POOL_VERSION", "no_claim", "not_complete"})
 """Faults that may heal by themselves within a minute."""
+ASKED: Final = frozenset({"adjudication", "closing", "restoring", "holding"})
+"""Parcels that ask this node for its word."""
 _log = structlog.get_logger()
 
 
@@ -52,13 +55,16 @@ class AdjudicatorAgent(Agent):
         return ()
 
     def arrivals(self, parcel: StoredParcel) -> Iterable[str]:
-        return (parcel.subject,) if parcel.kind in ("adjudication", "closing", "restoring") else ()
+        return (parcel.subject,) if parcel.kind in ASKED else ()
 
     async def step(self, item: WorkItem) -> Step:
         claim_id = item.subject
         claim = read_claim(self.ports.ledger.final.read, claim_id)
         if claim is None:
             return wait("no_claim")
+        held = await self._answer_holding(item, claim)
+        if held is not None:
+            return held
         if claim.status == "DECIDED":
             return self._answer_closing(claim_id, claim)
         if claim.status == "CLOSED":
@@ -207,6 +213,26 @@ class AdjudicatorAgent(Agent):
             post(self.ports, "closure", claim_id, claim.case_id, envelope, [claim.insurer])
             self.vault.put_secret(f"closed/{claim_id}", parcel.digest)
         return done("endorsed" if code is None else code)
+
+    async def _answer_holding(self, item: WorkItem, claim: ClaimState) -> Step | None:
+        """Endorse an advance, guarantee or recovery that this node computes alike; None if none was asked for anew."""
+        requests = read_parcels(self.ports, "holding", item.subject, HoldingMessage, sender=claim.insurer)
+        parcel, asked = next(requests, (None, None))
+        if parcel is None or asked is None or self.vault.get_secret(f"held/{item.subject}") == parcel.digest:
+            return None
+        package = self.signed_package(item.subject)
+        code = await holding_fault(self.ports, item.subject, claim, package, asked)
+        if code in LATE and item.attempts < PATIENCE:
+            return wait(code)
+        try:
+            core_hash = holding_core_hash(self.ports.network, claim.insurer, asked)
+        except (ContractError, LookupError, TypeError):
+            return done("HOLD_FORM")
+        envelope = seal_parcel(self.ports, "held", item.subject, self._endorse(core_hash, code), [claim.insurer])
+        with self.vault.transaction():
+            post(self.ports, "held", item.subject, claim.case_id, envelope, [claim.insurer])
+            self.vault.put_secret(f"held/{item.subject}", parcel.digest)
+        return done("endorsed" if code == "ok" else code)
 
     def _answer_restoring(self, item: WorkItem, claim: ClaimState) -> Step:
         """Endorse an account without an outcome that was reversed, if it is what this node computes."""

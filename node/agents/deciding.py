@@ -173,6 +173,7 @@ class Decider:
             event_date=outcome.event_date,
             result=outcome.result,
             statement=statement,
+            holds=held.holds,
         )
 
     def _to_review(self, claim_id: str, reasons: list[str]) -> Step:

@@ -5,6 +5,7 @@ from typing import Final
 
 from contracts.cases.checking import LedgerFacts
 from contracts.deadlines import is_decision_late
+from contracts.holdstates import read_holds
 from contracts.identifiers import derive_pool_id
 from contracts.states import (
     ClaimState,
@@ -21,8 +22,9 @@ from ledger.state import Reader
 from node.agents.ports import Ports
 from node.errors import NodeError
 
-SETTLED: Final = frozenset({"SETTLED_CLAIMED", "CONTESTED", "PAID", "PAID_UNCONTESTED", "RESTORED"})
-"""Payouts that the insurer says its bank booked. Only FAILED, after a contest, has a settlement that stands no more."""
+SETTLED: Final = frozenset({"SETTLED_CLAIMED", "CONTESTED", "PAID", "PAID_UNCONTESTED", "RESTORED", "NOT_DUE"})
+"""Payouts that the insurer says its bank booked, or whose money was all advanced before.
+Only FAILED, after a contest, has a settlement that stands no more."""
 
 
 class NotYet(NodeError):
@@ -61,6 +63,7 @@ def read_facts(ports: Ports, claim_id: str) -> LedgerFacts:
         accounts={name: state for name, state in accounts.items() if state is not None},
         records={name: state for name, state in records.items() if state is not None},
         is_settled=partial(is_settled, read),
+        holds=read_holds(read, claim_id),
     )
 
 

@@ -4,7 +4,7 @@ Knows the kinds of parcels and their senders. Must not know the claim program. M
 commitment is not the one on the ledger; what is missing is asked for, and named.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from contracts.cases.building import event_date_of
@@ -17,6 +17,7 @@ from contracts.commitments import commit
 from contracts.errors import InputError
 from contracts.states import RecordState
 from ledger.errors import DecodeError
+from node.agents.holdbook import with_holds
 from node.agents.mail import keepers_of, open_latest, read_parcels
 from node.agents.messages import PoolMessage
 from node.agents.policies import HeldPolicy, PolicyBook
@@ -57,8 +58,11 @@ class Gatherer:
         held = [self._book.held(policy_id, version) for policy_id, version in versions.items()]
         final, event_date = self._ports.ledger.final, event_date_of(records)
         pairs = zip(facts.claim.policies, held, strict=True)
-        policies = tuple(apply_pins(final, pinned, one, event_date) for pinned, one in pairs)
+        policies = tuple(self._with_holds(facts, apply_pins(final, pinned, one, event_date)) for pinned, one in pairs)
         return Gathered(tuple(records), pool, payee, policies)
+
+    def _with_holds(self, facts: LedgerFacts, held: HeldPolicy) -> HeldPolicy:
+        return replace(held, policy=with_holds(self._ports, held.policy, facts.holds, facts.claim.attempt))
 
     async def _record(self, facts: LedgerFacts, record_id: str, state: RecordState) -> Record:
         content = open_latest(self._ports, "record", record_id, sender=state.hospital)

@@ -25,10 +25,11 @@ from contracts.states import (
     read_record,
 )
 from ledger.crypto.envelopes import ciphertext_digest
+from node.agents.advancing import Holder
 from node.agents.agent import AGAIN, Agent, Step, done, wait
 from node.agents.amounts import show_amounts
 from node.agents.deciding import Decider
-from node.agents.facts import is_stopped, leased_to_another
+from node.agents.facts import is_stopped, leased_to_another, require_claim
 from node.agents.gathering import Gatherer
 from node.agents.ledgerbook import ClaimBook
 from node.agents.mail import post, seal_parcel
@@ -73,6 +74,7 @@ class InsurerAgent(Agent):
         self.claims = ClaimBook(ports)
         self.decider = Decider(ports, self.submitter, Gatherer(ports, self.book), self.claims)
         self.payer = Payer(ports, self.submitter, self.book, self.claims)
+        self.holder = Holder(ports, self.submitter, self.book, self.payer)
         self.restorer = Restorer(ports, self.submitter, self.book)
 
     async def commit_policies(self, policies: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
@@ -104,9 +106,11 @@ class InsurerAgent(Agent):
         return self._reversed_by(event.subject) if event.topic == "record.endorsed" else ()
 
     def _reversed_by(self, record_id: str) -> tuple[str, ...]:
-        """Our claim on the invoice that this record reverses, if it is a red one."""
+        """Our claim on the invoice that this record reverses, if it is a red one; of an interim record its case's."""
         read = self.ports.ledger.final.read
         record = read_record(read, record_id)
+        if record is not None and record.record_type == "interim":
+            return self._own_of_case(record.case_id)
         lock = read_nullifier(read, record.nullifier) if record and record.nullifier else None
         original = read_nullifier(read, lock.reverses) if lock and lock.reverses else None
         reversed_one = read_record(read, original.record_id) if original else None
@@ -124,7 +128,7 @@ class InsurerAgent(Agent):
             yield claim_id
 
     def arrivals(self, parcel: StoredParcel) -> Iterable[str]:
-        if parcel.kind in ("signatures", "closure", "restored"):
+        if parcel.kind in ("signatures", "closure", "restored", "held"):
             return (parcel.subject,)
         if parcel.kind == "payee":
             consent = read_consent(self.ports.ledger.final.read, parcel.subject)
@@ -160,7 +164,8 @@ class InsurerAgent(Agent):
                 return await self._accept(claim_id, claim)
             case "FILED":
                 self._take_acceptance(claim_id)
-                return self._wait_for_evidence(claim_id, claim)
+                step = self._wait_for_evidence(claim_id, claim)
+                return await self.holder.hold(claim_id, claim) or step
             case "EVIDENCE_COMPLETE" if claim.attempt > 1:
                 return wait("REOPENED")
             case "EVIDENCE_COMPLETE":
@@ -249,6 +254,11 @@ class InsurerAgent(Agent):
         package = self.decider.proposal(claim_id)
         if package is None or not self._is_own_decision(claim_id, package):
             return wait("DECIDED_ELSEWHERE")
+        claim = require_claim(self.ports, claim_id)
+        self.payer.tell(claim_id, claim, package)
+        for step in (await self.holder.pay(claim_id, claim), await self.holder.recover(claim_id, claim, package)):
+            if step is not None and (step.kind == "again" or not self.payer.owes(claim_id, claim, package)):
+                return step
         return await self.payer.settle(claim_id, package)
 
     def _is_own_decision(self, claim_id: str, package: Package) -> bool:

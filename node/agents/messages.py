@@ -1,6 +1,6 @@
 """What the small parcels between nodes hold: closed forms, so that another node's mistake is an error with a code."""
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -67,6 +67,35 @@ class RestoringMessage(_Message, frozen=True, forbid_unknown_fields=True):
     account_out: dict[str, Any]
     nonce: Hex16
     expires_ms: Millis
+
+
+class HeldPolicyPart(_Message, frozen=True, forbid_unknown_fields=True):
+    """One policy of a claim with what an interim case takes from it; `holds` are its earlier ones, opened."""
+
+    policy_id: Hex16
+    terms: dict[str, Any]
+    tables: dict[str, Any]
+    contract_hash: Hex32
+    account_in: dict[str, Any]
+    holds: tuple[dict[str, Any], ...]
+
+
+class HoldingMessage(_Message, frozen=True, forbid_unknown_fields=True):
+    """Insurer to co-adjudicator: an advance, a guarantee or a recovery that needs its endorsement.
+
+    The first two come with the interim record they were computed from and the account's next version.
+    """
+
+    what: Literal["advance", "guarantee", "recovery"]
+    policy_id: Hex16
+    opening: dict[str, Any]
+    nonce: Hex16
+    expires_ms: Millis
+    account_out: dict[str, Any] | None = None
+    document: dict[str, Any] = {}
+    secret: str = ""
+    policies: tuple[HeldPolicyPart, ...] = ()
+    valid_to_ms: Millis = 0
 
 
 class ClosureMessage(_Message, frozen=True, forbid_unknown_fields=True):

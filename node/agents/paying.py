@@ -55,15 +55,14 @@ class Payer:
     async def settle(self, claim_id: str, package: Package) -> Step:
         """One move of a decided claim towards its close."""
         claim = require_claim(self._ports, claim_id)
-        self._take_over(claim_id, claim, package)
-        send_notice(self._ports, claim_id, claim, package)
+        self.tell(claim_id, claim, package)
         waiting = "claim.close"
         for item in package.policies:
             payout_id = derive_payout_id(claim_id, item.policy_id, claim.attempt)
             payout = read_payout(self._ports.ledger.final.read, payout_id)
             if payout is None or payout.status in FINISHED or expected_of(item) == 0:
                 continue
-            step = await self._pay(payout_id, payout, package, item)
+            step = await self.pay(payout_id, payout, package, item)
             if step.kind == "again":
                 return step
             waiting = step.code
@@ -73,6 +72,11 @@ class Payer:
         return await self._close(claim_id, claim, package)
 
     # --- after the decision
+
+    def tell(self, claim_id: str, claim: ClaimState, package: Package) -> None:
+        """Everybody whom the decision concerns. Once, or again: the same."""
+        self._take_over(claim_id, claim, package)
+        send_notice(self._ports, claim_id, claim, package)
 
     def _take_over(self, claim_id: str, claim: ClaimState, package: Package) -> None:
         """Keep the new account versions, and send the customer's and the next rank's mail. Once, or again: the same."""
@@ -102,7 +106,17 @@ class Payer:
 
     # --- money
 
-    async def _pay(self, payout_id: str, payout: PayoutState, package: Package, item: PolicyPackage) -> Step:
+    def owes(self, claim_id: str, claim: ClaimState, package: Package) -> bool:
+        """Whether a payout of the decision is not finished."""
+        for item in package.policies:
+            payout = read_payout(
+                self._ports.ledger.final.read, derive_payout_id(claim_id, item.policy_id, claim.attempt)
+            )
+            if payout is not None and payout.status not in FINISHED and expected_of(item) > 0:
+                return True
+        return False
+
+    async def pay(self, payout_id: str, payout: PayoutState, package: Package, item: PolicyPackage) -> Step:
         match payout.status:
             case "AUTHORISED":
                 return await self._order(payout_id, payout, package.payee, item)

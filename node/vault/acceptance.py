@@ -44,6 +44,8 @@ SENDER_ROLES: Final[Mapping[str, frozenset[str]]] = {
     "closure": frozenset({"tpa", "commission", "auditor", "insurer"}),
     "restoring": frozenset({"insurer"}),
     "restored": frozenset({"tpa", "commission", "auditor", "insurer"}),
+    "holding": frozenset({"insurer"}),
+    "held": frozenset({"tpa", "commission", "auditor", "insurer"}),
 }
 KEPT_FOR_CUSTOMER: Final = frozenset({"decision", "notice", "settlement"})
 """Kinds that a node of the case keeps for the customer without being able to open them."""
@@ -228,4 +230,6 @@ _RULES: Final[Mapping[Kind, Callable[[Transfer], Verdict]]] = {
     "closure": _judge_from_adjudicator,
     "restoring": _judge_to_adjudicator,
     "restored": _judge_from_adjudicator,
+    "holding": _judge_to_adjudicator,
+    "held": _judge_from_adjudicator,
 }

@@ -37,6 +37,8 @@ Kind: TypeAlias = Literal[
     "closure",  # co-adjudicator -> insurer: that endorsement
     "restoring",  # insurer -> co-adjudicator: the account without an outcome that was reversed
     "restored",  # co-adjudicator -> insurer: the endorsement of that amendment
+    "holding",  # insurer -> co-adjudicator: an advance, guarantee or recovery to be endorsed
+    "held",  # co-adjudicator -> insurer: that endorsement
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 

@@ -4,12 +4,17 @@ import copy
 import json
 from typing import Any
 
+from msgspec import to_builtins
+from msgspec.structs import replace
+
 from contracts.bodies import BODIES
 from contracts.case import decode_case, encode_case, read_case
 from contracts.cases.accounts import empty_use
 from contracts.cases.checking import Mismatch
-from contracts.cases.documents import encode_record, read_record
+from contracts.cases.documents import Record, encode_record, read_record
 from contracts.cases.errors import CaseError
+from contracts.cases.holds import Forecast, Interim, read_forecast
+from contracts.cases.lanes import GuaranteeLane, read_lanes
 from contracts.cases.movements import Balance, book_outcome, read_balance
 from contracts.cases.openings import open_account
 from contracts.cases.outcomes import read_adjudication
@@ -61,6 +66,7 @@ from contracts.tokens import (
     peek_contest,
     peek_token,
 )
+from ledger.crypto import ed25519
 from ledger.encoding import convert, decode, encode
 from ledger.errors import DecodeError, InvalidTransaction
 from ledger.transactions import decode_transaction
@@ -82,6 +88,17 @@ def _pool_samples() -> list[Sample]:
 def _object(data: bytes) -> dict[str, Any]:
     """A JSON object: what a parcel's closed form lets through to this reader."""
     return convert(decode(data), dict[str, Any])
+
+
+FORECASTER = ed25519.public_key(samples.SECRET).hex()
+LANES = {"lanes": {"advance": {"ratio_bp": 5000, "forecast_keys": [FORECASTER]}, "hospitals": ["hospital"]}}
+INTERIM = Interim("advance", "ab" * 32, "ab" * 32, "ab" * 16, Record("cd" * 32, "interim", {}, ""))
+
+
+def _forecast_samples() -> list[Sample]:
+    unsigned = Forecast("ab" * 32, "cd" * 32, 5, FORECASTER, "00" * 64)
+    signature = ed25519.sign(samples.SECRET, unsigned.message).hex()
+    return samples.values(to_builtins(replace(unsigned, signature=signature)))
 
 
 def _account_samples() -> list[Sample]:
@@ -322,6 +339,18 @@ CONTRACTS = (
         "contracts.cases.movements:read_balance",
         lambda data: read_balance(decode(data)),
         _account_samples,
+        (DecodeError, CaseError),
+    ),
+    Decoder(
+        "contracts.cases.lanes:read_lanes",
+        lambda data: read_lanes(decode(data)),
+        lambda: samples.values(LANES),
+        (DecodeError, CaseError),
+    ),
+    Decoder(
+        "contracts.cases.holds:read_forecast",
+        lambda data: read_forecast(decode(data), INTERIM, read_lanes(LANES).advance or GuaranteeLane()),
+        _forecast_samples,
         (DecodeError, CaseError),
     ),
     Decoder(

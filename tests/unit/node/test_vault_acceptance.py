@@ -30,6 +30,8 @@ ROUTES = [
     ("closure", "tpa", "insurer"),
     ("restoring", "insurer", "tpa"),
     ("restored", "tpa", "insurer"),
+    ("holding", "insurer", "tpa"),
+    ("held", "tpa", "insurer"),
 ]
 
 
@@ -58,7 +60,7 @@ def paid(tmp_path_factory: pytest.TempPathFactory) -> Paid:
     vault = world.houses["hospital"].ports.vault
     record = vault.parcels_of_case("record", wallet.case_id)[0]
     kinds = ("account", "adjudication", "signatures", "decision", "notice", "closing", "closure")
-    kinds += ("restoring", "restored")
+    kinds += ("restoring", "restored", "holding", "held")
     by_claim = dict.fromkeys(kinds, world.claim_id(wallet))
     other = {"record": record.subject, "verdict": record.subject, "pool": wallet.case_id, "payee": wallet.consent_id}
     return Paid(world, by_claim | other | {"settlement": claim.payouts[0]}, wallet.case_id, record.digest)
