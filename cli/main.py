@@ -39,7 +39,7 @@ COMMANDS: Final = {
     "node": CommandSource("cli.node_command", "node", "Run one node; its access tokens."),
     "payout": CommandSource("cli.payout", "payout", "Payouts of a node."),
     "record": CommandSource("cli.record", "record", "A hospital's documents on their way to the ledger."),
-    "report": CommandSource("cli.report", "report", "Figures of a node's own claims: kpi, sla."),
+    "report": CommandSource("cli.report", "report", "Figures of a node's own claims: kpi, sla, closing, fees."),
     "risk": CommandSource("cli.risk", "risk", "Grade a claim's records by the risk rules, offline."),
     "witness": CommandSource("cli.witness", "witness", "Sign a network's checkpoints as an outsider."),
     "work": CommandSource("cli.work", "work", "Reviews that wait for people: list, take, return."),

@@ -4,9 +4,7 @@ Knows the options and how figures are printed. Must not know how one is made. Al
 the same figures, and a share is printed with what it is a share of.
 """
 
-import csv
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import click
@@ -16,6 +14,8 @@ from cli.consent_text import format_time
 from cli.errors import CliError
 from cli.node_options import node_options
 from cli.output import format_money, json_option, print_json, print_table, print_text
+from cli.report_exports import closing, fees
+from cli.report_text import format_bp, format_span, write_csv
 
 SHARES: Final = (
     ("straight_through", "straight through"),
@@ -31,13 +31,12 @@ NAMES: Final = ("statuses", "decisions", "reasons", "declined_for", "review_reas
 COUNTS: Final = ("claims", "decided", "explained", "closed", "human_steps")
 SUMS: Final = ("claimed", "payable", "paid")
 SPANS: Final = ("fastest", "median", "p95")
-DAY_S: Final = 86_400
 Row = tuple[str, str, str, int | str]
 
 
 @click.group(name="report")
 def report() -> None:
-    """Figures of a node's own claims: kpi, sla.
+    """Figures of a node's own claims: kpi, sla, closing, fees.
 
     Example: claimnode report kpi --node net/insurer --from 2026-01-01 --to 2026-03-31
     """
@@ -134,30 +133,6 @@ def list_figures(found: dict[str, Any]) -> Iterator[Row]:
             yield "invoice_errors", f"{item['hospital']} {item['month']}", field, item[field]
 
 
-def write_csv(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Comma-separated lines on standard output (RFC 4180), UTF-8."""
-    writer = csv.writer(sys.stdout, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-
-
-def format_bp(basis_points: int) -> str:
-    """9342 as `93.42 %`."""
-    return f"{basis_points // 100}.{basis_points % 100:02d} %"
-
-
-def format_span(milliseconds: int | None) -> str:
-    """Milliseconds as `2 d 03:04:05`, below a minute as `5.250 s`; `-` for none."""
-    if milliseconds is None:
-        return "-"
-    seconds, rest = divmod(milliseconds, 1000)
-    if seconds < 60:
-        return f"{seconds}.{rest:03d} s"
-    days, seconds = divmod(seconds, DAY_S)
-    clock = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-    return f"{days} d {clock}" if days else clock
-
-
 def _print_kpi(found: dict[str, Any]) -> None:
     figures = found["kpi"]
     counts = ", ".join(f"{name.replace('_', ' ')} {figures[name]}" for name in COUNTS)
@@ -202,3 +177,7 @@ def _print_turnaround(turnaround: list[dict[str, Any]]) -> None:
     ]
     if rows:
         print_table(("party", "step", "open", "ended", *SPANS[1:], "over the limit"), rows)
+
+
+for command in (closing, fees):
+    report.add_command(command)

@@ -2,7 +2,8 @@
 
 Knows people by the name of their access token. Must not know the claim's content. Must always hold: one holder at a
 time, a lease that ends by itself, and nobody lets go what they prepared themselves, for whatever reason.
-Errors are Refusal with the codes TASK_HELD, TASK_NOT_HELD, FOUR_EYES, NOT_PREPARED, REASON_UNKNOWN.
+Errors are Refusal with the codes TASK_HELD, TASK_NOT_HELD, FOUR_EYES, NOT_PREPARED, REASON_UNKNOWN,
+NOT_INVESTIGATED.
 """
 
 from collections.abc import Iterable
@@ -16,10 +17,13 @@ from contracts.reasons import OVERRIDE_REASONS, RELEASE_REASONS
 LEASE_MS: Final = 4 * 3_600_000
 """A task that its holder does not finish within half a working day is anybody's again."""
 LOW, MIDDLE, HIGH = 0, 1, 2
+CLEARED: Final = "SUSPICION_CLEARED"
 GRADES: Final = {
     "AMOUNT_OVER_THRESHOLD": LOW,
     "REPEATED_RETURN": MIDDLE,
     "NON_DISCLOSURE": HIGH,
+    "RISK_MEDIUM": MIDDLE,
+    "RISK_HIGH": HIGH,
 }
 """Risk of a claim by why it is in review; what is not named here (faults, disagreement of adjudicators) is high."""
 
@@ -98,6 +102,12 @@ def prepare_release(task: Task, person: str, reason: str, now_ms: int, override:
     held = take_task(task, person, now_ms, override)
     _require(reason, RELEASE_REASONS, task)
     return structs.replace(held, holder=None, lease_until_ms=0, prepared_by=person, reason=reason)
+
+
+def check_reason(review_reasons: Iterable[str], reason: str, claim_id: str) -> None:
+    """A claim of high risk is let go only when its suspicion was cleared: it was investigated. Refusal NOT_INVESTIGATED."""
+    if "RISK_HIGH" in review_reasons and reason != CLEARED:
+        raise Refusal("NOT_INVESTIGATED", f"a claim of high risk is released with {CLEARED} alone", claim_id)
 
 
 def check_release(task: Task, person: str, now_ms: int, override: str | None = None) -> Task:

@@ -29,6 +29,7 @@ ACCESS: Final[dict[tuple[str, str], Scope | str]] = {
     ("POST", "/v1/claims/{claim_id}/review"): "review",
     ("GET", "/v1/reports"): "read",
     ("GET", "/v1/statistics/kpi"): "report",
+    ("GET", "/v1/statistics/closings"): "report",
     ("GET", "/v1/work/clocks"): "report",
     ("GET", "/v1/work/tasks"): "review",
     ("POST", "/v1/work/tasks/take"): "review",

@@ -20,6 +20,10 @@ class OfficePort(Protocol):
         """Limits of the clocks."""
         ...
 
+    def closings(self, after: int, limit: int, from_ms: int | None, until_ms: int | None) -> dict[str, Any]:
+        """Insurer: {items, next, more} of closed claims with their intake numbers, closed in [from_ms, until_ms)."""
+        ...
+
     def tasks(self, limit: int) -> list[dict[str, Any]]:
         """Claims in review, low risk first, then by age."""
         ...

@@ -102,8 +102,7 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
     ) -> Response:
         """Key figures of claims reported on these days (both included), with each party's turnaround."""
         offset = read_parameters(node.chain.final.read).parameters.utc_offset_minutes
-        until_ms = None if last is None else _start_of(last, offset) + DAY_MS
-        from_ms = None if first is None else _start_of(first, offset)
+        from_ms, until_ms = _span_of(first, last, offset)
         selection = Selection(from_ms=from_ms, until_ms=until_ms, lane=lane, hospital=hospital, insurer=insurer)
         stories = [story async for story in sight.stories(selection)]
         return answer(
@@ -118,6 +117,19 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
             }
         )
 
+    @app.get("/v1/statistics/closings")
+    async def list_closings(
+        after: Cursor = 0,
+        limit: Limit = DEFAULT_PAGE,
+        first: Annotated[Date, Query(alias="from")] = None,
+        last: Annotated[Date, Query(alias="to")] = None,
+    ) -> Response:
+        """Insurer: claims closed on these days, with the number that each was given when it came in."""
+        offset = read_parameters(node.chain.final.read).parameters.utc_offset_minutes
+        from_ms, until_ms = _span_of(first, last, offset)
+        page = roles.office.closings(after, limit, from_ms, until_ms)
+        return answer({**page, "utc_offset_minutes": offset})
+
     @app.get("/v1/work/clocks")
     async def list_clocks(
         after: Cursor = 0,
@@ -126,6 +138,12 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
     ) -> Response:
         """Claims with clocks that warn or have run out, in the order of their report."""
         return answer(page_of(directory.claims, after, limit, lambda claim_id: sight.due(claim_id, every=every)))
+
+
+def _span_of(first: str | None, last: str | None, utc_offset_minutes: int) -> tuple[int | None, int | None]:
+    """[from, until) in block time of days that are both included. Raises ApiError 400 `parameters`."""
+    from_ms = None if first is None else _start_of(first, utc_offset_minutes)
+    return from_ms, None if last is None else _start_of(last, utc_offset_minutes) + DAY_MS
 
 
 def _start_of(date: str, utc_offset_minutes: int) -> int:

@@ -13,6 +13,7 @@ from msgspec import to_builtins
 from contracts.reasons import OVERRIDE_REASONS, RELEASE_REASONS
 from contracts.reports.tasks import (
     Task,
+    check_reason,
     check_release,
     grade_of,
     order_tasks,
@@ -68,6 +69,7 @@ class ReviewDesk:
     def prepare(self, claim_id: str, person: str, reason: str, override: str | None = None) -> dict[str, Any]:
         """The first person: the computed result should stand. Raises Refusal, NoTask."""
         task = prepare_release(self._require(claim_id), person, reason, self._ports.now_ms(), override)
+        check_reason(self._insurer.claims.record(claim_id).review, reason, claim_id)
         return self._keep(task)
 
     def release(self, claim_id: str, person: str, override: str | None = None) -> dict[str, Any]:

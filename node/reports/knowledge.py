@@ -28,6 +28,7 @@ class Inside(Struct, frozen=True):
     payable_fen: int | None
     currency: str
     reasons: tuple[str, ...]
+    policy_nos: tuple[str, ...] = ()
     review_reasons: tuple[str, ...] = ()
     human_steps: int | None = None
     is_reviewed: bool | None = None
@@ -87,5 +88,6 @@ def _inside(results: Iterable[Mapping[str, Any]], currency: str, **more: Any) ->
         payable_fen=sum(int(item["net_fen"]) for item in found) if found else None,
         currency=currency,
         reasons=tuple(sorted(reasons)),
+        policy_nos=tuple(str(item["policy_no"]) for item in found),
         **more,
     )

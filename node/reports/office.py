@@ -12,6 +12,7 @@ from contracts.reports.stories import ClaimStory
 from contracts.states import read_claim, read_parameters
 from node.agents.house import House
 from node.errors import Unavailable
+from node.reports.closing import ClosingBook
 from node.reports.desk import ReviewDesk
 from node.reports.knowledge import Knowledge
 from node.reports.stories import build_story
@@ -25,6 +26,7 @@ class Office:
         self._warn_bp = warn_bp
         self.knowledge = Knowledge(house.ports, house.insurer, house.adjudicator)
         self._desk = ReviewDesk(house.ports, house.insurer, tell) if house.insurer else None
+        self._closings = ClosingBook(house.ports, house.insurer, self.knowledge) if house.insurer else None
 
     def story(self, claim_id: str) -> ClaimStory | None:
         """The story of a claim as this participant knows it; None if there is none. Who may see it is not asked."""
@@ -35,6 +37,12 @@ class Office:
     def limits(self) -> ClockLimits:
         """Limits of the clocks in this network, with this node's share for warnings."""
         return limits_of(read_parameters(self._ports.ledger.final.read).parameters, self._warn_bp)
+
+    def closings(self, after: int, limit: int, from_ms: int | None, until_ms: int | None) -> dict[str, Any]:
+        """See ClosingBook.closed. Raises Unavailable `no_role`."""
+        if self._closings is None:
+            raise _no_desk()
+        return self._closings.closed(after, limit, from_ms, until_ms)
 
     # --- reviews
 
@@ -60,5 +68,9 @@ class Office:
 
     def _require_desk(self) -> ReviewDesk:
         if self._desk is None:
-            raise Unavailable("no_role", "this node does not act as insurer")
+            raise _no_desk()
         return self._desk
+
+
+def _no_desk() -> Unavailable:
+    return Unavailable("no_role", "this node does not act as insurer")

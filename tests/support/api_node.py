@@ -161,7 +161,7 @@ class MemoryOffice:
     def tasks(self, *_: Any) -> Any:
         raise Unavailable("no_role", "this node does not act as insurer")
 
-    take_task = return_task = prepare_review = release_review = tasks
+    take_task = return_task = prepare_review = release_review = closings = tasks
 
 
 class MemoryDesk:

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from msgspec import to_builtins
 
 from cli.main import claimnode
-from cli.report import format_bp, format_span
+from cli.report_text import format_bp, format_span
 from contracts.genesis import Parameters
 from contracts.reports.clocks import build_clocks, build_turnaround, limits_of
 from contracts.reports.kpi import build_kpi
