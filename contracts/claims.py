@@ -33,6 +33,8 @@ DAY_MS = 86_400_000
 FIRST_ATTEMPT = 1
 PAID_STATUSES = frozenset({"PAID", "PAID_UNCONTESTED"})
 """Payouts with which a claim can close: the payee said so, or did not say otherwise in time."""
+DONE_STATUSES = PAID_STATUSES | {"NOT_DUE", "RESTORED"}
+"""Those, and what earlier attempts of a reopened claim left behind."""
 
 
 def apply_report(operation: Operation, case_id: str, consent: ConsentState) -> None:
@@ -102,7 +104,7 @@ def apply_close(operation: Operation, body: ClaimClose) -> str:
     status = next_status("claim", claim.status, "claim.close", body.claim_id)
     for payout_id in claim.payouts:
         payout = operation.require(PayoutState, payout_id, "PAYOUT_UNKNOWN")
-        if payout.status not in PAID_STATUSES:
+        if payout.status not in DONE_STATUSES:
             _close_unpaid(operation, payout_id, payout)
     _check_holds(operation, body.claim_id)
     operation.put(body.claim_id, replace(claim, status=status, closed_ms=operation.time_ms))

@@ -6,7 +6,8 @@ nothing is read or paid by it. Must always hold: a token speaks about the attemp
 
 from typing import TypeVar
 
-from contracts.claimtokens import ClaimWord
+from contracts.claimtokens import Agreement, ClaimWord, Withdrawal
+from contracts.consentbases import check_speaks
 from contracts.consents import token_refusal
 from contracts.errors import Refusal, TokenError
 from contracts.operations import Operation
@@ -22,7 +23,7 @@ def read_word(
     """The verified payload and its claim; `claim_id` where the body names one too.
 
     Raises Refusal `TOKEN_*`, `CLAIM_UNKNOWN`, `NETWORK_MISMATCH`, `CONSENT_MISMATCH`, `CLAIM_MISMATCH`,
-    `ATTEMPT_MISMATCH`.
+    `ATTEMPT_MISMATCH`, `CONSENT_REKEYED` (who lost a key does not give a claim up, nor settle one, alone).
     """
     try:
         claimed = peek_token(token, token_type, kind)
@@ -40,4 +41,6 @@ def read_word(
     for code, stated, known in expected:
         if stated != known:
             raise Refusal(code, f"the token says {stated}, the ledger {known}", word.claim_id)
+    if isinstance(word, Withdrawal | Agreement):
+        check_speaks(operation, consent, claim.reported_ms, word.claim_id)
     return word, claim

@@ -56,7 +56,7 @@ _WORKED = ("FILED", "EVIDENCE_PENDING", "EVIDENCE_COMPLETE", "IN_REVIEW", "INVES
 UNDECIDED: Final = ("REPORTED", *_WORKED, "SUSPENDED")
 """Statuses of a claim about which nobody has decided yet."""
 AWAITING: Final = ("REPORTED", "EVIDENCE_PENDING", "EVIDENCE_COMPLETE", "IN_REVIEW", "INVESTIGATION", "SUSPENDED")
-"""Statuses in which an escalated claim can be decided by the arbiter, if its case is complete."""
+"""Statuses in which something is due of the insurer, and an escalated claim can be decided by the arbiter."""
 
 _ASK = Step("EVIDENCE_PENDING", "handler", "once in a claim's life; customer and a hospital can read it", "pauses")
 _SUSPEND = Step("SUSPENDED", "handler", "reason as a commitment", "by reason")
@@ -124,7 +124,7 @@ CLAIM_STEPS: Final[Table] = {
         (status, "claim.escalate"): Step(
             status, "customer, hospital, co-adjudicator, commission", _ESCALATE_GUARD, "as before"
         )
-        for status in (*UNDECIDED, "DECIDED")
+        for status in (*AWAITING, "DECIDED")
     },
     ("DECIDED", "claim.dispute"): _DISPUTE,
     ("CLOSED", "claim.dispute"): _DISPUTE,
