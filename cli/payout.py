@@ -51,9 +51,10 @@ def list_payouts(statuses: tuple[str, ...], client: NodeClient, as_json: bool) -
 @payout.command(name="export")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the file here; it must not be there yet.")
 @click.option("--again", metavar="BATCH", help="A batch that was made before, byte for byte.")
+@click.option("--release", is_flag=True, help="After a restore: the bank's answers since the backup were brought.")
 @node_options
 @json_option
-def export(out: Path | None, again: str | None, client: NodeClient, as_json: bool) -> None:
+def export(out: Path | None, again: str | None, release: bool, client: NodeClient, as_json: bool) -> None:
     """Take the next batch of payment orders (pain.001). The node also keeps it in its bank folder's `out`.
 
     An order is in one batch and never in another. What was exported and lost comes with --again.
@@ -62,7 +63,7 @@ def export(out: Path | None, again: str | None, client: NodeClient, as_json: boo
     """
     if out is not None and out.exists():
         raise CliError("exists", f"{out} is there already; nothing was exported")
-    made = client.post("/v1/payments/batches", {}, again=again)
+    made = client.post("/v1/payments/batches", {}, again=again, release="true" if release else None)
     if out is not None:
         _write_private(out, made["file"].encode("utf-8"))
     if as_json:

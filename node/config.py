@@ -16,6 +16,8 @@ from node.errors import ConfigError
 from node.witnessing.settings import WitnessConfig
 
 CONFIG_NAME = "node.toml"
+BANK_HELD = Path("data", "bank-held")
+"""Made by a restore: the vault may not know what left after the backup, so no order leaves until a person says so."""
 MAX_CONFIG_BYTES = 256 * 1024
 """A configuration written by people is a few kilobytes."""
 

@@ -31,9 +31,12 @@ class BankDesk:
         self._insurer = insurer
         self._folder = folder
 
-    def export(self) -> Written | None:
-        """The next batch, also written to `out`; None if nothing waits. Raises Unavailable `no_bank`."""
-        return self._need().export()
+    def export(self, *, release: bool = False) -> Written | None:
+        """The next batch, also written to `out`; None if nothing waits. `release`: after a restore a person said so.
+
+        Raises Unavailable `no_bank`, NodeError `bank_held`.
+        """
+        return self._need().export(release=release)
 
     def batch(self, message_id: str) -> Written:
         """A batch made before, byte for byte. Raises Unavailable `no_bank`, NodeError `no_batch`."""

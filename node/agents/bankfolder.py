@@ -15,7 +15,7 @@ from typing import Any, Final
 from contracts.cases.evidence import date_of
 from contracts.execution import ChainState
 from node.agents.filebank import BankTerms, FileBank, Written
-from node.config import BankConfig
+from node.config import BANK_HELD, BankConfig
 from node.errors import ConfigError, NodeError
 from node.interop.iso20022.answers import read_answers
 from node.interop.iso20022.errors import MessageError
@@ -31,14 +31,27 @@ SUFFIX: Final = ".xml"
 class BankFolder:
     """`folder` is made with `out` and `in`, readable by this user alone: orders hold names and accounts."""
 
-    def __init__(self, folder: Path, bank: FileBank) -> None:
+    def __init__(self, folder: Path, bank: FileBank, held: Path) -> None:
+        """`held`: while this file is there no new order leaves."""
         self.bank = bank
+        self._held = held
         self._out, self._in = folder / "out", folder / "in"
         for path in (self._out, self._in, self._in / "read", self._in / "refused"):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def export(self) -> Written | None:
-        """The next batch, its file in `out`; None if no order waits. What a dead node left unwritten comes first."""
+    def export(self, *, release: bool = False) -> Written | None:
+        """The next batch, its file in `out`; None if no order waits. What a dead node left unwritten comes first.
+
+        Raises NodeError `bank_held` after a restore, until somebody releases it who has brought the bank's answers.
+        """
+        if release:
+            self._held.unlink(missing_ok=True)
+        if self._held.exists():
+            raise NodeError(
+                "bank_held",
+                "this vault came from a backup: orders that wait here may have left before. Bring the bank's "
+                "statements since the backup (payout settle), see what is open, then payout export --release",
+            )
         self.recover()
         written = self.bank.export()
         if written is not None:
@@ -99,7 +112,7 @@ def open_bank(
         now=lambda: _instant(now_ms()),
         today=lambda: date_of(final().time_ms, final().genesis.parameters.utc_offset_minutes),
     )
-    return BankFolder(folder / config.folder, bank)
+    return BankFolder(folder / config.folder, bank, folder / BANK_HELD)
 
 
 def _instant(time_ms: int) -> str:

@@ -190,7 +190,7 @@ class FileBank:
             "payout_id": payout_id,
             "attempt": attempt,
             "message_id": kept["message_id"],
-            "standing": "waiting" if kept["message_id"] is None else verdict.standing,
+            "standing": "waiting" if kept["message_id"] is None and verdict.standing == "unknown" else verdict.standing,
             "code": verdict.code or None,
             "status": verdict.status or None,
             "reasons": list(verdict.reasons),
@@ -229,6 +229,8 @@ class FileBank:
         for payout_id, attempt in self._vault.get_secret("bank/open") or []:
             item = self._vault.need_secret(_order_name(payout_id, attempt))
             if item["message_id"] is not None or (found and item["currency"] != found[0]["currency"]):
+                continue
+            if self._is_known_to_bank(item):
                 continue
             payout = read_payout(self._read(), payout_id)
             if payout is None or (payout.status, payout.attempt) != ("ORDERED", attempt):
@@ -285,6 +287,21 @@ class FileBank:
 
     def _facts(self, payout_id: str) -> list[Fact]:
         return [restore_fact(item) for item in self._vault.get_secret(f"bank/facts/{payout_id}") or []]
+
+    def _is_known_to_bank(self, kept: Mapping[str, Any]) -> bool:
+        """Whether the bank has spoken of an attempt that did not leave from here: then it left before a restore."""
+        own = ("", instruction_id(kept["end_to_end_id"], kept["attempt"]))
+        for fact in self._facts(kept["payout_id"]):
+            if (
+                isinstance(fact, StatusFact)
+                and fact.names.instruction_id in own
+                and not self._has_batch(fact.message_id)
+            ):
+                return True
+        return self._verdict(kept).standing != "unknown"
+
+    def _has_batch(self, message_id: str) -> bool:
+        return bool(_MESSAGE.match(message_id)) and self._vault.get_secret(f"bank/batch/{message_id}") is not None
 
     def _keep_facts(self, payout_id: str, facts: Iterable[Fact]) -> None:
         kept = self._vault.get_secret(f"bank/facts/{payout_id}") or []

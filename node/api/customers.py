@@ -107,6 +107,10 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort) -> None:
         """The customer's mail that this node keeps, as ciphertext: only the mailbox key opens it."""
         return answer({"items": roles.mail_of(consent_id)})
 
+    _add_payee_routes(app, node)
+
+
+def _add_payee_routes(app: FastAPI, node: NodePort) -> None:
     @app.post("/v1/contests", status_code=202)
     async def contest(request: Request, wait: Wait = 0) -> Response:
         """Relay a payee's contest: the money of a settlement did not arrive."""

@@ -24,7 +24,7 @@ Again = Annotated[str | None, Query(max_length=35, description="the name of a ba
 class DeskPort(Protocol):
     """node.agents.bankdesk.BankDesk."""
 
-    def export(self) -> Written | None: ...
+    def export(self, *, release: bool = False) -> Written | None: ...
     def batch(self, message_id: str) -> Written: ...
     def take(self, answers: Answers) -> dict[str, Any]: ...
     def take_files(self) -> list[dict[str, Any]]: ...
@@ -45,9 +45,9 @@ def add_routes(app: FastAPI, desk: DeskPort) -> None:
     """Add this module's routes to the application."""
 
     @app.post("/v1/payments/batches")
-    async def export(again: Again = None) -> Response:
+    async def export(again: Again = None, release: bool = False) -> Response:
         """The next pain.001 file, also written to the bank's folder; or one that was made before, byte for byte."""
-        written = desk.batch(again) if again else desk.export()
+        written = desk.batch(again) if again else desk.export(release=release)
         if written is None:
             raise ApiError(404, "no_orders", "no order waits for a file")
         shown = {name: value for name, value in to_builtins(written, builtin_types=(bytes,)).items() if name != "data"}

@@ -34,7 +34,7 @@ from node.backups.archive import (
 from node.backups.make import check_store
 from node.backups.sealing import open_keys
 from node.chain import Chain
-from node.config import CONFIG_NAME, MAX_CONFIG_BYTES, load_config
+from node.config import BANK_HELD, CONFIG_NAME, MAX_CONFIG_BYTES, load_config
 from node.errors import SnapshotRefused
 from node.identity import KEYS, SIGNING, vote_key_id
 from node.ordering.guardfile import GUARD, GuardFile
@@ -63,6 +63,7 @@ def restore_backup(file: Path, out: Path, passphrase: bytes | None) -> Manifest:
         _check_settings(scratch, manifest)
         _check_ledger(scratch, manifest)
         _put_keys(scratch, manifest, passphrase)
+        (scratch / BANK_HELD).touch(mode=0o600)
         _sync_all(scratch)
         try:
             os.rename(scratch, target)  # onto nothing, or onto an empty folder

@@ -167,7 +167,7 @@ class MemoryOffice:
 class MemoryDesk:
     """A bank of files without any."""
 
-    def export(self) -> None:
+    def export(self, *, release: bool = False) -> None:
         return None
 
     def batch(self, message_id: str) -> Any:
@@ -207,7 +207,9 @@ class MemoryRoles:
         self.orders: list[Order] = []
         self.shadowed: list[str | None] = []
 
-    async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
+    async def publish(
+        self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]], case_id: str | None = None
+    ) -> tuple[str, list[str]]:
         self.published.append((consent_id, documents))
         return "ab" * 32, ["cd" * 32 for _ in documents]
 

@@ -8,78 +8,16 @@ from typing import Any
 
 import pytest
 
+from contracts.cases.openings import end_to_end_id
 from contracts.genesis import CONTEST_MS
-from contracts.states import PayoutState, read_payout
 from node.agents.bankdesk import BankDesk, RetryRefused
-from node.agents.bankfolder import BankFolder, open_bank
-from node.config import BankConfig
+from node.agents.bankfolder import open_bank
+from node.config import BANK_HELD, BankConfig
 from node.errors import ConfigError, NodeError, Unavailable
-from node.interop.iso20022.answers import read_answers
-from node.wallet import ConsentWallet, make_contest, make_payee_change
-from tests.support.agent_world import World, admission, charges, discharge, invoice
+from node.wallet import make_contest, make_payee_change
+from tests.support.agent_world import World
 from tests.support.bank_messages import Said, notification, report
-
-CONFIG = BankConfig(kind="file", name="First Insurer", account="DE89370400440532013000", agent_bic="COBADEFFXXX")
-AMOUNT = "1353.34"
-
-
-class Story:
-    """One founding case at an insurer whose bank takes files."""
-
-    def __init__(self, folder: Path, *, forgetful: bool = False) -> None:
-        self.folder = folder
-        self.folders: dict[str, BankFolder] = {}
-        self.world = World(folder / "world", make_bank=self._make_bank, forgetful=forgetful)
-        self.wallet: ConsentWallet
-
-    def _make_bank(self, world: World, name: str, vault: Any) -> Any:
-        found = open_bank(self.folder / name, CONFIG, vault, lambda: world.network.state, lambda: world.clock_ms)
-        assert found is not None
-        self.folders[name] = found
-        return found.bank
-
-    @property
-    def desk(self) -> BankDesk:
-        house = self.world.houses["insurer"]
-        return BankDesk(house.ports, house.insurer, self.folders["insurer"])
-
-    @property
-    def payout_id(self) -> str:
-        return self.world.claim(self.wallet).payouts[0]
-
-    @property
-    def payout(self) -> PayoutState:
-        found = read_payout(self.world.network.state.read, self.payout_id)
-        assert found is not None
-        return found
-
-    @property
-    def waiting_for(self) -> str | None:
-        code: str | None = self.world.detail(self.wallet)["waiting_for"]
-        return code
-
-    async def begin(self) -> None:
-        """From consent to the order on the ledger."""
-        certificate = await self.world.commit_policy()
-        self.wallet = await self.world.grant(certificate)
-        await self.world.publish(self.wallet, admission())
-        await self.world.publish(self.wallet, discharge(), invoice(), charges())
-
-    def export(self) -> tuple[str, str, str]:
-        """(file name without suffix, EndToEndId, InstrId) of a batch with one order."""
-        written = self.desk.export()
-        assert written is not None
-        text = written.data.decode()
-        return written.message_id, _between(text, "EndToEndId"), _between(text, "InstrId")
-
-    async def bring(self, data: bytes) -> dict[str, Any]:
-        taken = self.desk.take(read_answers(data))
-        await self.world.settle()
-        return taken
-
-
-def _between(text: str, tag: str) -> str:
-    return text.split(f"<{tag}>")[1].split("<")[0]
+from tests.support.bank_story import AMOUNT, BankStory
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -88,7 +26,7 @@ def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 @pytest.mark.parametrize("forgetful", [False, True], ids=["running", "restarted before every round"])
 def test_an_order_leaves_once_and_settles_with_the_banks_booking(tmp_path: Path, forgetful: bool) -> None:
-    story = Story(tmp_path, forgetful=forgetful)
+    story = BankStory(tmp_path, forgetful=forgetful)
 
     async def go() -> None:
         await story.begin()
@@ -116,7 +54,7 @@ def test_an_order_leaves_once_and_settles_with_the_banks_booking(tmp_path: Path,
 
 
 def test_a_rejection_fails_and_a_person_orders_again(tmp_path: Path) -> None:
-    story = Story(tmp_path)
+    story = BankStory(tmp_path)
 
     async def go() -> None:
         await story.begin()
@@ -144,7 +82,7 @@ def test_a_rejection_fails_and_a_person_orders_again(tmp_path: Path) -> None:
 
 
 def test_another_account_takes_the_payees_signature(tmp_path: Path) -> None:
-    story = Story(tmp_path)
+    story = BankStory(tmp_path)
 
     async def go() -> None:
         await story.begin()
@@ -169,7 +107,7 @@ def test_another_account_takes_the_payees_signature(tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_settles_nothing(tmp_path: Path) -> None:
-    story = Story(tmp_path)
+    story = BankStory(tmp_path)
 
     async def go() -> None:
         await story.begin()
@@ -182,7 +120,7 @@ def test_what_does_not_fit_settles_nothing(tmp_path: Path) -> None:
 
 
 def test_a_contest_and_the_banks_return_fail_what_was_settled(tmp_path: Path) -> None:
-    story = Story(tmp_path)
+    story = BankStory(tmp_path)
 
     async def go() -> None:
         await story.begin()
@@ -208,7 +146,7 @@ def test_a_contest_and_the_banks_return_fail_what_was_settled(tmp_path: Path) ->
 
 
 def test_a_payee_who_says_nothing_does_not_keep_the_claim_open(tmp_path: Path) -> None:
-    story = Story(tmp_path)
+    story = BankStory(tmp_path)
 
     async def go() -> None:
         await story.begin()
@@ -221,7 +159,7 @@ def test_a_payee_who_says_nothing_does_not_keep_the_claim_open(tmp_path: Path) -
 
 
 def test_a_batch_whose_file_was_not_written_is_written_again_the_same(tmp_path: Path) -> None:
-    story = Story(tmp_path)
+    story = BankStory(tmp_path)
 
     async def go() -> None:
         await story.begin()
@@ -238,7 +176,7 @@ def test_a_batch_whose_file_was_not_written_is_written_again_the_same(tmp_path: 
 
 
 def test_an_attempt_that_the_ledger_does_not_call_ordered_is_not_written(tmp_path: Path) -> None:
-    story = Story(tmp_path)
+    story = BankStory(tmp_path)
 
     async def go() -> None:
         await story.begin()
@@ -249,8 +187,54 @@ def test_an_attempt_that_the_ledger_does_not_call_ordered_is_not_written(tmp_pat
     run(go)
 
 
+def test_after_a_restore_no_order_leaves_until_a_person_says_so(tmp_path: Path) -> None:
+    """The vault is older than what left: the order waits in it, and the bank has it."""
+    story = BankStory(tmp_path)
+
+    async def go() -> None:
+        await story.begin()
+        held = tmp_path / "insurer" / BANK_HELD
+        held.parent.mkdir(parents=True)
+        held.touch()
+        with pytest.raises(NodeError) as caught:
+            story.desk.export()
+        assert caught.value.code == "bank_held"
+        end_to_end = end_to_end_id(story.payout_id)
+        await story.bring(notification(Said(end_to_end, f"{end_to_end}-01", amount=AMOUNT)))
+        assert story.payout.status == "SETTLED_CLAIMED", "the statement knows what this vault does not"
+        assert story.desk.export(release=True) is None
+        assert not held.exists()
+
+    run(go)
+
+
+def test_an_order_that_the_bank_speaks_of_already_is_not_written(tmp_path: Path) -> None:
+    story = BankStory(tmp_path)
+
+    async def go() -> None:
+        await story.begin()
+        end_to_end = end_to_end_id(story.payout_id)
+        await story.bring(notification(Said(end_to_end, f"{end_to_end}-01", amount="1.00")))
+        assert story.desk.export() is None
+        assert story.payout.status == "ORDERED"
+        assert story.desk.open_orders()[0]["code"] == "AMOUNT_MISMATCH"
+
+    run(go)
+
+
+def test_a_word_about_a_file_that_this_vault_does_not_know_holds_the_order_back(tmp_path: Path) -> None:
+    story = BankStory(tmp_path)
+
+    async def go() -> None:
+        await story.begin()
+        await story.bring(report("CN-" + "A" * 26, Said(end_to_end_id(story.payout_id), status="ACSP")))
+        assert story.desk.export() is None
+
+    run(go)
+
+
 def test_files_in_the_folder_are_taken_and_put_away(tmp_path: Path) -> None:
-    story = Story(tmp_path)
+    story = BankStory(tmp_path)
 
     async def go() -> None:
         await story.begin()
@@ -283,7 +267,7 @@ def test_without_a_bank_of_files_the_desk_says_so(tmp_path: Path) -> None:
 
 
 def test_a_batch_of_another_name_is_none(tmp_path: Path) -> None:
-    story = Story(tmp_path)
+    story = BankStory(tmp_path)
     for name in ("CN-1", "../../keys", "CN-" + "A" * 26):
         with pytest.raises(NodeError) as caught:
             story.desk.batch(name)
