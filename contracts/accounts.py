@@ -15,6 +15,7 @@ from contracts.errors import Refusal, TokenError
 from contracts.lifecycle import next_status
 from contracts.operations import Operation
 from contracts.policies import list_outside
+from contracts.pools import restore_pool
 from contracts.states import AccountState, CaseState, ClaimState, ConsentState, PayoutState, PolicyState
 from contracts.tokens import Amendment, decode_amendment, peek_amendment
 
@@ -31,8 +32,10 @@ def apply_amend(operation: Operation, body: AccountAmend) -> str:
         raise Refusal("ACCOUNT_VERSION", f"the account is at version {account.version}", body.account_id)
     if (body.restores is None) == (body.token is None):
         raise Refusal("AMENDMENT_CAUSE", "name the payout that is taken back, or bring the insured's token")
+    if {body.restores is None, body.pool_version is None, body.pool_commit is None} == {True, False}:
+        raise Refusal("AMENDMENT_CAUSE", "the loss pool gets its next version with a payout that is taken back")
     if body.restores is not None:
-        consent, cause = _restore(operation, body.restores, account.policy_id), f"restore/{body.restores}"
+        consent, cause = _restore(operation, body, account.policy_id), f"restore/{body.restores}"
     else:
         consent_id, consent = _read_insured(operation, body, account.policy_id)
         cause = f"amendment/{consent_id}"
@@ -52,8 +55,9 @@ def check_endorsed(operation: Operation, policy: PolicyState, consent: ConsentSt
         raise Refusal("CO_ADJUDICATOR_MISSING", detail, account_id)
 
 
-def _restore(operation: Operation, payout_id: str, policy_id: str) -> ConsentState:
-    """The payout's outcome is taken back, once, after its claim is closed."""
+def _restore(operation: Operation, body: AccountAmend, policy_id: str) -> ConsentState:
+    """The payout's outcome is taken back, once, after its claim is closed: out of the account and of the loss pool."""
+    payout_id = str(body.restores)
     payout = operation.require(PayoutState, payout_id, "PAYOUT_UNKNOWN")
     if payout.policy_id != policy_id:
         raise Refusal("ACCOUNT_MISMATCH", "the payout was made under another policy", payout_id)
@@ -62,6 +66,8 @@ def _restore(operation: Operation, payout_id: str, policy_id: str) -> ConsentSta
     if claim.status != "CLOSED":
         raise Refusal("WRONG_STATE", f"the claim of this payout is {claim.status}", payout.claim_id)
     operation.put(payout_id, replace(payout, status=status))
+    assert body.pool_version is not None, "checked with the cause"
+    restore_pool(operation, claim.case_id, body.pool_version, str(body.pool_commit))
     return operation.require(ConsentState, payout.consent_id, "CONSENT_MISSING")
 
 

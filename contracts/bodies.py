@@ -206,7 +206,8 @@ class PayoutLapse(_Body, frozen=True):
 class AccountAmend(_Body, frozen=True):
     """`account.amend`, by the insurer, endorsed by co-adjudicators as a verdict is: the next version of an account.
 
-    Its cause is the paid payout whose outcome it `restores`, or else the insured's `token` over this version.
+    Its cause is the paid payout whose outcome it `restores`, or else the insured's `token` over this version. With a
+    payout comes the next version of the loss pool, without what that outcome paid; `pool_version` is the one before.
     """
 
     account_id: Hex16
@@ -214,6 +215,8 @@ class AccountAmend(_Body, frozen=True):
     account_commit: Hex32
     restores: Hex32 | None
     token: Token | None
+    pool_version: Count | None
+    pool_commit: Hex32 | None
 
 
 class SeatGiven(_Body, frozen=True, tag_field="change", tag="validator.seat"):

@@ -50,6 +50,7 @@ Topic: TypeAlias = Literal[
     "payout.contested",
     "payout.lapsed",
     "account.amended",
+    "pool.restored",
     "advance.paid",
     "recovery.opened",
     "recovery.settled",

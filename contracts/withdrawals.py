@@ -8,17 +8,17 @@ they do a verdict. Must always hold: nobody loses a claim by one organisation's 
 from msgspec.structs import replace
 
 from contracts.accounts import check_endorsed
-from contracts.claimbodies import ClaimWithdraw, Restoration, RestoredAccount
+from contracts.claimbodies import ClaimWithdraw, RestoredAccount
 from contracts.claims import is_lease_live
 from contracts.claimtokens import WITHDRAWAL_TYPE, Withdrawal
 from contracts.claimwords import read_word
 from contracts.consents import require_in_force
 from contracts.deadlines import put_claim
 from contracts.errors import Refusal
-from contracts.identifiers import derive_pool_id
 from contracts.lifecycle import UNDECIDED, is_possible, next_status
 from contracts.operations import Operation
-from contracts.states import AccountState, ClaimState, ConsentState, PayoutState, PolicyState, PoolState
+from contracts.pools import restore_pool
+from contracts.states import AccountState, ClaimState, ConsentState, PayoutState, PolicyState
 
 
 def apply_withdraw(operation: Operation, body: ClaimWithdraw) -> str:
@@ -88,7 +88,7 @@ def _undo_decision(operation: Operation, body: ClaimWithdraw, claim: ClaimState)
         raise Refusal("POLICY_SET_INCOMPLETE", "one account for each policy of the claim", body.claim_id)
     for policy_id, account_id in listed.items():
         _restore_account(operation, body.claim_id, consent, accounts[policy_id], account_id)
-    _restore_pool(operation, claim, body.restored)
+    restore_pool(operation, claim.case_id, body.restored.pool_version, body.restored.pool_commit)
     for name, payout in payouts.items():
         released = next_status("payout", payout.status, "claim.withdraw", name)
         operation.put(name, replace(payout, status=released))
@@ -108,11 +108,3 @@ def _restore_account(
     operation.put(
         account_id, replace(account, version=account.version + 1, commit=item.account_commit, cause=cause, lease=None)
     )
-
-
-def _restore_pool(operation: Operation, claim: ClaimState, restored: Restoration) -> None:
-    pool_id = derive_pool_id(claim.case_id)
-    pool = operation.require(PoolState, pool_id, "POOL_MISMATCH")
-    if pool.version != restored.pool_version:
-        raise Refusal("POOL_VERSION", f"the pool is at version {pool.version}", pool_id)
-    operation.put(pool_id, replace(pool, version=pool.version + 1, commit=restored.pool_commit))

@@ -247,7 +247,8 @@ class AdjudicatorAgent(Agent):
         if code in LATE | {"NOTHING_REVERSED"} and item.attempts < PATIENCE:
             return wait(code)
         try:
-            body = amendment_of(asked.account_out, derive_payout_id(item.subject, asked.policy_id, claim.attempt))
+            payout_id = derive_payout_id(item.subject, asked.policy_id, claim.attempt)
+            body = amendment_of(asked.account_out, asked.pool_out, payout_id)
         except (ContractError, LookupError, TypeError):
             return done("RESTORING_FORM")
         core_hash = restoring_core_hash(self.ports.network, claim.insurer, body, asked.nonce, asked.expires_ms)

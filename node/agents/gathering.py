@@ -12,15 +12,14 @@ from contracts.cases.checking import LedgerFacts
 from contracts.cases.documents import Record, read_record
 from contracts.cases.errors import CaseError
 from contracts.cases.openings import Opening
-from contracts.cases.pools import check_pool
 from contracts.commitments import commit
 from contracts.errors import InputError
 from contracts.states import RecordState
 from ledger.errors import DecodeError
 from node.agents.holdbook import with_holds
 from node.agents.mail import keepers_of, open_latest, read_parcels
-from node.agents.messages import PoolMessage
 from node.agents.policies import HeldPolicy, PolicyBook
+from node.agents.pooling import find_pool
 from node.agents.ports import Ports
 from node.agents.rulebook import apply_pins
 from node.errors import NodeError
@@ -78,12 +77,12 @@ class Gatherer:
 
     async def _pool(self, facts: LedgerFacts) -> Opening:
         """The opening of the pool's current version: the commission's, or of the insurer that decided before."""
-        found = self._find_pool(facts)
+        found = find_pool(self._ports, facts.claim.case_id)
         if found is None and self._is_late(facts):
             for holder in keepers_of(facts.consent):
                 if await self._ports.delivery.pull(holder, "pool", facts.claim.case_id):
                     break
-            found = self._find_pool(facts)
+            found = find_pool(self._ports, facts.claim.case_id)
         if found is None:
             raise Missing("MISSING_POOL", f"no opening of pool version {facts.pool.version} has arrived")
         return found
@@ -91,12 +90,6 @@ class Gatherer:
     def _is_late(self, facts: LedgerFacts) -> bool:
         """Whether what is missing should have come by itself by now."""
         return facts.time_ms > (facts.claim.ready_ms or 0) + PULL_AFTER_MS
-
-    def _find_pool(self, facts: LedgerFacts) -> Opening | None:
-        for _, message in read_parcels(self._ports, "pool", facts.claim.case_id, PoolMessage):
-            if _commits("pool-version", message.pool, facts.pool.commit):
-                return check_pool(message.pool)
-        return None
 
     def _payee(self, facts: LedgerFacts) -> Opening:
         for _, opening in read_parcels(self._ports, "payee", facts.claim.consent_id, dict[str, Any]):

@@ -60,11 +60,13 @@ class ClosingMessage(_Message, frozen=True, forbid_unknown_fields=True):
 
 
 class RestoringMessage(_Message, frozen=True, forbid_unknown_fields=True):
-    """Insurer to co-adjudicator: the account as it is, and as it would be without an outcome that was reversed."""
+    """Insurer to co-adjudicator: account and loss pool as they are, and without an outcome that was reversed."""
 
     policy_id: Hex16
     account_in: dict[str, Any]
     account_out: dict[str, Any]
+    pool_in: dict[str, Any]
+    pool_out: dict[str, Any]
     nonce: Hex16
     expires_ms: Millis
 

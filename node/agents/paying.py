@@ -33,6 +33,7 @@ from node.agents.mail import keepers_of, post, read_parcels, seal_parcel
 from node.agents.messages import ClosureMessage
 from node.agents.notices import send_notice
 from node.agents.policies import PolicyBook
+from node.agents.pooling import post_pool
 from node.agents.ports import Booking, PaymentOrder, Ports, Rejection
 from node.agents.submitting import Submitter
 from node.errors import NodeError
@@ -89,20 +90,12 @@ class Payer:
                 digest = item.statement.delivered[0].ciphertext_digest
                 keepers = [name for name in keepers_of(consent) if name != self._ports.me]
                 self._ports.vault.outbox.add(keepers, "decision", claim_id, claim.case_id, digest)
-            self._send_pool(claim, consent, package.policies[-1].pool_out)
+            post_pool(self._ports, claim, package.policies[-1].pool_out)
             self._claims.keep_computed(
                 claim_id, _currency(package), [item.result["result"] for item in package.policies]
             )
             self._ports.vault.put_secret(f"decided/{claim_id}", 1)
             self._claims.set_status(claim_id, "decided")
-
-    def _send_pool(self, claim: ClaimState, consent: ConsentState, pool: Opening) -> None:
-        """What was paid on each invoice, to the other insurers and the hospitals. One of a better rank that was silent
-        beyond its clock decides after us, on this version."""
-        others = [item.participant for item in consent.grantees if item.rank is not None]
-        readers = [*(name for name in others if name != self._ports.me), *consent.hospitals]
-        envelope = seal_parcel(self._ports, "pool", claim.case_id, {"pool": pool, "locks": {}}, readers)
-        post(self._ports, "pool", claim.case_id, claim.case_id, envelope, readers)
 
     # --- money
 

@@ -1,8 +1,9 @@
-"""Taking a paid outcome back from its coverage account, once every invoice of the case was reversed.
+"""Taking a paid outcome back from its coverage account and the loss pool, once every invoice of the case was reversed.
 
 Both sides: the insurer proposes the next version and asks; the co-adjudicator computes it from what it signed for, and
-endorses. Must always hold: the opening that the insurer keeps is the one that was endorsed, nothing is endorsed without
-a reversal on the ledger, and a movement waits while another claim holds the account.
+endorses. Must always hold: the openings that the insurer keeps are those that were endorsed, nothing is endorsed
+without a reversal on the ledger, and a movement waits while another claim holds the account. Who counts with the pool
+next gets its opening as after a verdict.
 """
 
 from typing import Any, Final
@@ -14,15 +15,26 @@ from contracts.cases.checking import Package, PolicyPackage
 from contracts.cases.errors import CaseError
 from contracts.cases.movements import read_balance, reservation_of, take_back
 from contracts.cases.openings import Opening, open_account
+from contracts.cases.pools import open_pool, read_losses, without
 from contracts.commitments import commit
-from contracts.identifiers import derive_payout_id
-from contracts.states import ClaimState, read_account, read_case, read_nullifier, read_payout, read_policy, read_record
+from contracts.identifiers import derive_payout_id, derive_pool_id
+from contracts.states import (
+    ClaimState,
+    read_account,
+    read_case,
+    read_nullifier,
+    read_payout,
+    read_policy,
+    read_pool,
+    read_record,
+)
 from ledger.transactions import Endorsement, SignedTransaction, compute_core_hash
 from node.agents.agent import AGAIN, Step, done, wait
 from node.agents.facts import leased_to_another
 from node.agents.mail import post, read_parcels, seal_parcel
 from node.agents.messages import ClosureMessage, RestoringMessage
 from node.agents.policies import PolicyBook
+from node.agents.pooling import find_pool, post_pool
 from node.agents.ports import Ports
 from node.agents.submitting import Submitter
 from node.errors import NodeError
@@ -59,8 +71,11 @@ class Restorer:
         if self._ports.vault.work.submission(key) is None:
             if leased_to_another(self._ports, claim_id, account_id):
                 return wait("ACCOUNT_LEASED")
-            if asked is None or not self._is_current(asked):
-                self._ask(name, claim_id, claim, item)
+            if asked is None or not self._is_current(claim, asked):
+                pool = find_pool(self._ports, claim.case_id)
+                if pool is None:
+                    return wait("MISSING_POOL")
+                self._ask(name, claim_id, claim, item, pool)
                 return wait("MISSING_ENDORSEMENT")
             signed = self._endorsed(claim_id, item, asked)
             if signed is None:
@@ -68,25 +83,38 @@ class Restorer:
         progress = await self._submitter.submit_signed(key, claim_id, lambda: _require(signed))
         if progress.receipt is None:
             return wait(progress.code)
-        self._submitter.settle(key)
-        self._ports.vault.delete_secret(name)
+        with self._ports.vault.transaction():
+            if progress.receipt.code == "ok" and asked is not None:
+                post_pool(self._ports, claim, asked["pool_out"])
+            self._submitter.settle(key)
+            self._ports.vault.delete_secret(name)
         return AGAIN if progress.receipt.code == "ok" else wait(progress.receipt.code)
 
-    def _is_current(self, asked: dict[str, Any]) -> bool:
-        account = read_account(self._ports.ledger.final.read, asked["account_out"]["account_id"])
-        fresh = asked["expires_ms"] >= self._ports.ledger.final.time_ms + MARGIN_MS
-        return fresh and account is not None and account.version + 1 == asked["account_out"]["version"]
+    def _is_current(self, claim: ClaimState, asked: dict[str, Any]) -> bool:
+        final = self._ports.ledger.final
+        account = read_account(final.read, asked["account_out"]["account_id"])
+        pool = read_pool(final.read, derive_pool_id(claim.case_id))
+        if account is None or pool is None or asked["expires_ms"] < final.time_ms + MARGIN_MS:
+            return False
+        wanted = (asked["account_out"]["version"], asked["pool_out"]["version"])
+        return (account.version + 1, pool.version + 1) == wanted
 
-    def _ask(self, name: str, claim_id: str, claim: ClaimState, item: PolicyPackage) -> None:
-        """The account as it is and as it would be, to the policy's co-adjudicators."""
+    def _ask(self, name: str, claim_id: str, claim: ClaimState, item: PolicyPackage, pool: Opening) -> None:
+        """Account and pool as they are and as they would be, to the policy's co-adjudicators."""
         state = read_account(self._ports.ledger.final.read, item.statement.account_id)
         policy = read_policy(self._ports.ledger.final.read, item.policy_id)
         assert state is not None, "a decided claim's account is on the ledger"
         assert policy is not None, "and so is its policy"
         before = self._book.account(item.statement.account_id, state.version)
-        after = restored_opening(before, item, payout_of(claim_id, claim, item), self._ports.salt())
-        asked = {"nonce": self._ports.chance(16).hex(), "expires_ms": self._submitter.expiry_ms(), "account_out": after}
-        content = {"policy_id": item.policy_id, "account_in": before, **asked}
+        payout_id = payout_of(claim_id, claim, item)
+        after = restored_opening(before, item, payout_id, self._ports.salt())
+        asked = {
+            "nonce": self._ports.chance(16).hex(),
+            "expires_ms": self._submitter.expiry_ms(),
+            "account_out": after,
+            "pool_out": restored_pool(claim.case_id, pool, payout_id, self._ports.salt()),
+        }
+        content = {"policy_id": item.policy_id, "account_in": before, "pool_in": pool, **asked}
         envelope = seal_parcel(self._ports, "restoring", claim_id, content, policy.co_adjudicators)
         with self._ports.vault.transaction():
             self._book.keep_account(after)
@@ -96,7 +124,8 @@ class Restorer:
     def _endorsed(self, claim_id: str, item: PolicyPackage, asked: dict[str, Any]) -> SignedTransaction | None:
         """The amendment with as many endorsements as the policy takes; None while there are fewer."""
         policy = read_policy(self._ports.ledger.final.read, item.policy_id)
-        body = amendment_of(asked["account_out"], derive_payout_id(claim_id, item.policy_id, item.statement.attempt))
+        payout_id = derive_payout_id(claim_id, item.policy_id, item.statement.attempt)
+        body = amendment_of(asked["account_out"], asked["pool_out"], payout_id)
         core = restoring_core_hash(self._ports.network, self._ports.me, body, asked["nonce"], asked["expires_ms"])
         given: dict[str, Endorsement] = {}
         for parcel, answer in read_parcels(self._ports, "restored", claim_id, ClosureMessage):
@@ -127,19 +156,33 @@ def restoring_fault(ports: Ports, claim_id: str, claim: ClaimState, package: Pac
     item = next((one for one in package.policies if one.policy_id == asked.policy_id), None)
     if item is None or not is_reversed(ports, claim):
         return "NOTHING_REVERSED"
-    state = read_account(ports.ledger.final.read, item.statement.account_id)
-    if state is None or asked.account_in.get("version") != state.version:
-        return "ACCOUNT_VERSION"
+    payout_id = payout_of(claim_id, claim, item)
     try:
-        if commit("account-version", asked.account_in) != state.commit:
-            return "ACCOUNT_MISMATCH"
-        salt = str(asked.account_out.get("salt"))
-        expected = restored_opening(asked.account_in, item, payout_of(claim_id, claim, item), salt)
+        return _account_fault(ports, item, payout_id, asked) or _pool_fault(ports, claim, payout_id, asked) or "ok"
     except CaseError as error:
         return error.code
     except (LookupError, TypeError):
         return "ACCOUNT_FORM"
-    return "ok" if expected == asked.account_out else "ACCOUNT_OUT"
+
+
+def _account_fault(ports: Ports, item: PolicyPackage, payout_id: str, asked: RestoringMessage) -> str | None:
+    state = read_account(ports.ledger.final.read, item.statement.account_id)
+    if state is None or asked.account_in.get("version") != state.version:
+        return "ACCOUNT_VERSION"
+    if commit("account-version", asked.account_in) != state.commit:
+        return "ACCOUNT_MISMATCH"
+    expected = restored_opening(asked.account_in, item, payout_id, str(asked.account_out.get("salt")))
+    return None if expected == asked.account_out else "ACCOUNT_OUT"
+
+
+def _pool_fault(ports: Ports, claim: ClaimState, payout_id: str, asked: RestoringMessage) -> str | None:
+    state = read_pool(ports.ledger.final.read, derive_pool_id(claim.case_id))
+    if state is None or asked.pool_in.get("version") != state.version:
+        return "POOL_VERSION"
+    if commit("pool-version", asked.pool_in) != state.commit:
+        return "POOL_MISMATCH"
+    expected = restored_pool(claim.case_id, asked.pool_in, payout_id, str(asked.pool_out.get("salt")))
+    return None if expected == asked.pool_out else "POOL_OUT"
 
 
 def restored_opening(before: Opening, item: PolicyPackage, payout_id: str, salt: str) -> Opening:
@@ -151,14 +194,21 @@ def restored_opening(before: Opening, item: PolicyPackage, payout_id: str, salt:
     return open_account(before["account_id"], before["version"] + 1, balance, salt)
 
 
-def amendment_of(account_out: Opening, payout_id: str) -> AccountAmend:
-    """The body that brings this opening onto the ledger."""
+def restored_pool(case_id: str, before: Opening, payout_id: str, salt: str) -> Opening:
+    """The next version of the loss pool, without what this outcome paid. Raises CaseError `DOCUMENT_FORM`."""
+    return open_pool(case_id, before["version"] + 1, without(read_losses(before), {payout_id}), salt)
+
+
+def amendment_of(account_out: Opening, pool_out: Opening, payout_id: str) -> AccountAmend:
+    """The body that brings these openings onto the ledger."""
     return AccountAmend(
         account_id=account_out["account_id"],
         account_version=account_out["version"] - 1,
         account_commit=commit("account-version", account_out),
         restores=payout_id,
         token=None,
+        pool_version=pool_out["version"] - 1,
+        pool_commit=commit("pool-version", pool_out),
     )
 
 

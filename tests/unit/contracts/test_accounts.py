@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from contracts.bodies import AccountAmend, ClaimAccept, ClaimClose
-from contracts.states import AccountState, read_account, read_claim, read_payout
+from contracts.identifiers import derive_pool_id
+from contracts.states import AccountState, PoolState, read_account, read_claim, read_payout, read_pool
 from contracts.tokens import AMENDMENT_TYPE, Amendment, encode_token
 from tests.support.network_builder import Customer, Network, make_bytes, make_hex
 
 NEXT = make_hex("account after the amendment")
+NEXT_POOL = make_hex("pool after the amendment")
 
 
 class Story:
@@ -38,11 +40,20 @@ class Story:
             "account_commit": NEXT,
             "restores": None,
             "token": None,
+            "pool_version": None,
+            "pool_commit": None,
         }
         return self.network.do("account.amend", AccountAmend(**fields | changes), by, list(heard)).code
 
+    @property
+    def pool(self) -> PoolState:
+        found = read_pool(self.network.state.read, derive_pool_id(self.customer.case_id))
+        assert found is not None
+        return found
+
     def restore(self, **changes: Any) -> str:
-        return self.amend(**{"restores": self.payout_id} | changes)
+        fields = {"restores": self.payout_id, "pool_version": self.pool.version, "pool_commit": NEXT_POOL}
+        return self.amend(**{**fields, **changes})
 
     def sign(self, customer: Customer | None = None, *, signed_by: bytes | None = None, **changes: Any) -> str:
         """The insured's token over the amendment."""
@@ -61,13 +72,14 @@ class Story:
 
 def test_a_paid_outcome_is_taken_back_once() -> None:
     story = Story()
-    before = story.account
+    before, pool = story.account, story.pool
     assert story.restore() == "ok"
     after, payout = story.account, read_payout(story.network.state.read, story.payout_id)
     assert (after.version, after.commit, after.lease) == (before.version + 1, NEXT, None)
     assert after.cause == f"restore/{story.payout_id}"
     assert payout is not None
     assert payout.status == "RESTORED"
+    assert (story.pool.version, story.pool.commit) == (pool.version + 1, NEXT_POOL)
     assert story.restore() == "WRONG_STATE"
 
 
@@ -81,6 +93,9 @@ def test_a_paid_outcome_is_taken_back_once() -> None:
         ({"restores": make_hex("no payout")}, "PAYOUT_UNKNOWN"),
         ({"restores": None}, "AMENDMENT_CAUSE"),
         ({"token": "a.b.c"}, "AMENDMENT_CAUSE"),
+        ({"pool_commit": None}, "AMENDMENT_CAUSE"),
+        ({"pool_version": None, "pool_commit": None}, "AMENDMENT_CAUSE"),
+        ({"pool_version": 0}, "POOL_VERSION"),
         ({"heard": ()}, "CO_ADJUDICATOR_MISSING"),
         ({"heard": ("commission",)}, "CO_ADJUDICATOR_MISSING"),
         ({"heard": ("hospital",)}, "CO_ADJUDICATOR_MISSING"),
@@ -88,9 +103,9 @@ def test_a_paid_outcome_is_taken_back_once() -> None:
 )
 def test_restorations_that_are_refused(changes: dict[str, Any], code: str) -> None:
     story = Story()
-    before = story.account
+    before, pool = story.account, story.pool
     assert story.restore(**changes) == code
-    assert story.account == before
+    assert (story.account, story.pool) == (before, pool)
 
 
 def test_what_is_not_closed_is_not_taken_back() -> None:
@@ -100,7 +115,7 @@ def test_what_is_not_closed_is_not_taken_back() -> None:
 def test_a_payout_of_another_policy_moves_another_account() -> None:
     story = Story()
     other = story.network.commit_policy()
-    assert story.amend(account_id=other.account_id, account_version=0, restores=story.payout_id) == "ACCOUNT_MISMATCH"
+    assert story.restore(account_id=other.account_id, account_version=0) == "ACCOUNT_MISMATCH"
 
 
 def test_an_amendment_waits_for_the_claim_that_holds_the_lease() -> None:
@@ -109,7 +124,8 @@ def test_an_amendment_waits_for_the_claim_that_holds_the_lease() -> None:
     claim = read_claim(story.network.state.read, claim_id)
     assert claim is not None
     assert story.account.lease == claim_id
-    fields = AccountAmend(story.policy.account_id, story.account.version, NEXT, story.payout_id, None)
+    restored = (story.payout_id, None, story.pool.version, NEXT_POOL)
+    fields = AccountAmend(story.policy.account_id, story.account.version, NEXT, *restored)
     receipt = story.network.do("account.amend", fields, "insurer", ["tpa"])
     assert (receipt.code, receipt.results[0].subject) == ("ACCOUNT_LEASED", claim_id), "it names who comes first"
     story.network.adjudicate(claim_id)

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from contracts.bodies import AccountAmend
 from contracts.cases.movements import Balance, read_balance, reservation_of, sum_paid, take_back
 from contracts.cases.openings import open_account
-from contracts.commitments import commit
 from contracts.states import read_account
+from node.agents.pooling import find_pool
+from node.agents.restoring import amendment_of, restored_pool
 from node.audit.build import build_dossier
 from node.audit.dossier import Dossier, encode_dossier
 from node.wallet import ConsentWallet
@@ -42,7 +42,9 @@ async def restore(world: World, wallet: ConsentWallet, account_id: str) -> Balan
     now = read_balance(agent.book.account(account_id, state.version))
     after = take_back(now, payout_id, held.effect)
     opening = open_account(account_id, state.version + 1, after, "5a" * 32)
-    body = AccountAmend(account_id, state.version, commit("account-version", opening), payout_id, None)
+    pool = find_pool(agent.ports, wallet.case_id)
+    assert pool is not None
+    body = amendment_of(opening, restored_pool(wallet.case_id, pool, payout_id, "5b" * 32), payout_id)
     assert world.network.do("account.amend", body, "insurer", ["tpa"]).code == "ok"
     agent.book.keep_account(opening)
     await world.settle()

@@ -81,7 +81,7 @@ def pool_of(world: World, wallet: ConsentWallet) -> dict[str, Any]:
 
 def paid_on(world: World, wallet: ConsentWallet) -> list[dict[str, int]]:
     """By invoice, what each insurer paid on it according to the pool."""
-    owners = {}
+    owners: dict[str, str] = {}
     for name in INSURERS:
         claim_id, claim = world.claim_id(wallet, name), world.claim(wallet, name)
         owners |= {derive_payout_id(claim_id, item.policy_id, claim.attempt): name for item in claim.policies}

@@ -10,7 +10,8 @@ from contracts.cases.checking import Package
 from contracts.states import ClaimState, read_account, read_claim
 from node.agents import restoring
 from node.agents.messages import RestoringMessage
-from node.agents.restoring import is_reversed, restored_opening, restoring_fault
+from node.agents.pooling import find_pool
+from node.agents.restoring import is_reversed, restored_opening, restored_pool, restoring_fault
 from tests.support.agent_world import World, admission, charges, discharge, invoice
 
 Bench = tuple[World, str, Package, RestoringMessage]
@@ -36,7 +37,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         assert state is not None
         before = insurer.book.account(certificate["account_id"], state.version)
         after = restored_opening(before, package.policies[0], world.claim(wallet).payouts[0], "5a" * 32)
-        asked = RestoringMessage(package.policies[0].policy_id, before, after, "ab" * 16, 1)
+        pool = find_pool(world.houses["insurer"].ports, wallet.case_id)
+        assert pool is not None
+        rest = restored_pool(wallet.case_id, pool, world.claim(wallet).payouts[0], "5b" * 32)
+        asked = RestoringMessage(package.policies[0].policy_id, before, after, pool, rest, "ab" * 16, 1)
         return world, world.claim_id(wallet), package, asked
 
     return asyncio.run(story())
@@ -69,6 +73,11 @@ CHANGES: list[tuple[str, Callable[[RestoringMessage], RestoringMessage]]] = [
     ("ACCOUNT_OUT", lambda asked: replace(asked, account_out=asked.account_out | {"use": asked.account_in["use"]})),
     ("ACCOUNT_OUT", lambda asked: replace(asked, account_out=asked.account_out | {"more": 1})),
     ("ACCOUNT_OUT", lambda asked: replace(asked, account_out={})),
+    ("POOL_VERSION", lambda asked: replace(asked, pool_in=asked.pool_in | {"version": 7})),
+    ("POOL_MISMATCH", lambda asked: replace(asked, pool_in=asked.pool_in | {"left_fen": 7})),
+    ("POOL_OUT", lambda asked: replace(asked, pool_out=asked.pool_in | {"version": asked.pool_out["version"]})),
+    ("POOL_OUT", lambda asked: replace(asked, pool_out=asked.pool_out | {"left_fen": 0})),
+    ("POOL_OUT", lambda asked: replace(asked, pool_out={})),
 ]
 
 
@@ -88,3 +97,10 @@ def test_what_was_taken_back_leaves_the_account_as_it_was(bench: Bench) -> None:
         "used_invoices": [],
     }
     assert bench[3].account_out["reserved"] == []
+
+
+def test_what_was_taken_back_is_left_of_the_loss_again(bench: Bench) -> None:
+    taken, left = bench[3].pool_in, bench[3].pool_out
+    assert [sum(item["paid_fen"].values()) for item in taken["invoices"]] == [105_334]
+    assert [item["paid_fen"] for item in left["invoices"]] == [{}]
+    assert left["left_fen"] - taken["left_fen"] == 105_334
