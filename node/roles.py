@@ -53,9 +53,11 @@ class NodeRoles:
         self.desk = BankDesk(house.ports, house.insurer, folder)
         self.office = Office(house, node.config.reports.warn_bp, house.tell)
 
-    async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
+    async def publish(
+        self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]], case_id: str | None = None
+    ) -> tuple[str, list[str]]:
         """Hospital: publish documents. Returns the transaction id and the record ids."""
-        return await self.house.publish(consent_id, documents)
+        return await self.house.publish(consent_id, documents, case_id)
 
     async def commit_policies(self, policies: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
         """Insurer: commit to policies. Returns the transaction id and one policy certificate each."""

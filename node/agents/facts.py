@@ -4,6 +4,7 @@ from functools import partial
 from typing import Final
 
 from contracts.cases.checking import LedgerFacts
+from contracts.consentforce import find_bar, find_lapse
 from contracts.deadlines import is_decision_late
 from contracts.holdstates import read_holds
 from contracts.identifiers import derive_pool_id
@@ -89,10 +90,15 @@ def leased_to_another(ports: Ports, claim_id: str, account_id: str) -> bool:
 
 
 def is_stopped(ports: Ports, claim: ClaimState) -> str | None:
-    """`CONSENT_REVOKED` or `CONSENT_EXPIRED` if an undecided claim can go no further."""
+    """The code of a consent that is over, if an undecided claim can go no further for it."""
     consent = read_consent(ports.ledger.final.read, claim.consent_id)
     if consent is None or claim.decided_ms is not None:
         return None
-    if consent.revoked_ms is not None:
-        return "CONSENT_REVOKED"
-    return "CONSENT_EXPIRED" if ports.ledger.final.time_ms >= consent.exp_ms else None
+    lapse = find_lapse(consent, ports.ledger.final.time_ms)
+    return None if lapse == "CONSENT_NOT_YET" else lapse
+
+
+def waits_for_consent(ports: Ports, claim: ClaimState) -> bool:
+    """Whether an emergency reported this claim and nobody ratified it yet: nothing can be accepted or read."""
+    consent = read_consent(ports.ledger.final.read, claim.consent_id)
+    return consent is not None and find_bar(consent, ports.ledger.final.time_ms) == "CONSENT_UNRATIFIED"

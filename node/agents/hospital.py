@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 from contracts.bodies import PublishedRecord, RecordPublish
 from contracts.cases.documents import DATA_CLASSES, Document, encode_record
 from contracts.commitments import commit_document
+from contracts.consentforce import list_readers
 from contracts.errors import InputError
 from contracts.identifiers import derive_record_id
 from contracts.receipts import Event, Receipt
@@ -18,7 +19,7 @@ from contracts.states import ConsentState, read_consent, read_record
 from ledger.crypto.envelopes import ciphertext_digest
 from ledger.errors import DecodeError
 from node.agents.agent import Agent, Step, done, wait
-from node.agents.mail import grantees_for, post, read_parcels, seal_parcel
+from node.agents.mail import post, read_parcels, seal_parcel
 from node.agents.messages import VerdictMessage
 from node.errors import NodeError
 from node.vault import StoredParcel
@@ -39,18 +40,26 @@ class HospitalAgent(Agent):
     name: ClassVar[str] = "hospital"
 
     async def publish_records(
-        self, consent_id: str, documents: Sequence[tuple[str, Document]], *, replaces: str | None = None
+        self,
+        consent_id: str,
+        documents: Sequence[tuple[str, Document]],
+        *,
+        replaces: str | None = None,
+        case_id: str | None = None,
     ) -> tuple[str, list[str]]:
         """Publish documents of one case: (record type, document) each. Returns (transaction id, record ids).
 
-        Durable on return; delivery follows by itself. `replaces` names the record that the only document replaces.
-        Raises PublicationRefused.
+        Durable on return; delivery follows by itself. `replaces` names the record that the only document replaces,
+        `case_id` the case of a standing consent. Raises PublicationRefused.
         """
         consent = self._require_consent(consent_id)
+        opened = consent.case_id or case_id
+        if opened is None or case_id not in (None, opened):
+            raise PublicationRefused("CASE_MISMATCH", "name the case under a standing consent, and under no other")
         if not 0 < len(documents) <= MAX_DOCUMENTS:
             raise PublicationRefused("too_many", f"{len(documents)} documents; 1 to {MAX_DOCUMENTS} at a time")
         with self.vault.transaction():
-            records = [self._prepare(consent_id, consent, kind, item, replaces) for kind, item in documents]
+            records = [self._prepare(consent_id, consent, opened, kind, item, replaces) for kind, item in documents]
             record_ids = [self._record_id(record) for record in records]
             publication = record_ids[0]
             self.vault.put_secret(f"publication/{publication}", {"records": record_ids, "codes": None})
@@ -115,7 +124,7 @@ class HospitalAgent(Agent):
         return done("published" if set(codes.values()) == {"ok"} else "refused")
 
     def _prepare(
-        self, consent_id: str, consent: ConsentState, kind: str, document: Document, replaces: str | None
+        self, consent_id: str, consent: ConsentState, case_id: str, kind: str, document: Document, replaces: str | None
     ) -> PublishedRecord:
         if kind not in DATA_CLASSES:
             raise PublicationRefused("record_type", f"{kind} is none of {', '.join(DATA_CLASSES)}")
@@ -125,12 +134,12 @@ class HospitalAgent(Agent):
         except (InputError, DecodeError) as error:
             raise PublicationRefused("document", f"the {kind} document cannot be committed to: {error.code}") from None
         record_id = derive_record_id(self.ports.network, self.ports.me, commitment)
-        readers = grantees_for(consent, DATA_CLASSES[kind])
-        plain = encode_record(kind, consent.case_id, consent_id, document, secret)
+        readers = list_readers(consent, DATA_CLASSES[kind], self.ports.ledger.final.time_ms)
+        plain = encode_record(kind, case_id, consent_id, document, secret)
         envelope = seal_parcel(self.ports, "record", record_id, plain, readers)
-        post(self.ports, "record", record_id, consent.case_id, envelope, readers, held=True)
+        post(self.ports, "record", record_id, case_id, envelope, readers, held=True)
         return PublishedRecord(
-            case_id=consent.case_id,
+            case_id=case_id,
             consent_id=consent_id,
             record_type=kind,  # type: ignore[arg-type]
             commitment=commitment,

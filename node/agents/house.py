@@ -123,11 +123,13 @@ class House:
 
     # --- what it offers (RolesPort)
 
-    async def publish(self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, list[str]]:
+    async def publish(
+        self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]], case_id: str | None = None
+    ) -> tuple[str, list[str]]:
         """Hospital: publish documents. Returns (transaction id, record ids). Raises Unavailable, PublicationRefused."""
         if self.hospital is None:
             raise _no_role("hospital")
-        published = await self.hospital.publish_records(consent_id, documents)
+        published = await self.hospital.publish_records(consent_id, documents, case_id=case_id)
         self._news.set()
         return published
 

@@ -29,7 +29,7 @@ from node.agents.advancing import Holder
 from node.agents.agent import AGAIN, Agent, Step, done, wait
 from node.agents.amounts import show_amounts
 from node.agents.deciding import Decider
-from node.agents.facts import is_stopped, leased_to_another, require_claim
+from node.agents.facts import is_stopped, leased_to_another, require_claim, waits_for_consent
 from node.agents.gathering import Gatherer
 from node.agents.ledgerbook import ClaimBook
 from node.agents.mail import post, seal_parcel
@@ -100,9 +100,8 @@ class InsurerAgent(Agent):
         if event.topic in TOPICS_OF_PAYOUTS:
             payout = read_payout(read, event.subject)
             return (payout.claim_id,) if payout and payout.insurer == self.ports.me else ()
-        if event.topic == "consent.revoked":
-            consent = read_consent(read, event.subject)
-            return self._own_of_case(consent.case_id) if consent else ()
+        if event.topic in ("consent.revoked", "consent.ratified"):
+            return self._own_of_consent(event.subject)
         return self._reversed_by(event.subject) if event.topic == "record.endorsed" else ()
 
     def _reversed_by(self, record_id: str) -> tuple[str, ...]:
@@ -131,11 +130,21 @@ class InsurerAgent(Agent):
         if parcel.kind in ("signatures", "closure", "restored", "held"):
             return (parcel.subject,)
         if parcel.kind == "payee":
-            consent = read_consent(self.ports.ledger.final.read, parcel.subject)
-            return self._own_of_case(consent.case_id) if consent else ()
+            return self._own_of_consent(parcel.subject)
         if parcel.kind in ("record", "pool") and parcel.case_id is not None:
             return self._own_of_case(parcel.case_id)
         return ()
+
+    def _own_of_consent(self, consent_id: str) -> tuple[str, ...]:
+        """Our claims under a consent: of its one case, or of every case that a standing one opened."""
+        consent = read_consent(self.ports.ledger.final.read, consent_id)
+        if consent is None or not consent.lived.is_standing:
+            return self._own_of_case(consent.case_id) if consent else ()
+        return tuple(item for item in self.open_in_state() if self._is_under(item, consent_id))
+
+    def _is_under(self, claim_id: str, consent_id: str) -> bool:
+        claim = read_claim(self.ports.ledger.final.read, claim_id)
+        return claim is not None and claim.consent_id == consent_id
 
     def _own_of_case(self, case_id: str) -> tuple[str, ...]:
         claim_id = claim_of_case(case_id, self.ports.me)
@@ -159,6 +168,9 @@ class InsurerAgent(Agent):
             self.claims.stop(claim_id, stopped)
             return done(stopped)
         match claim.status:
+            case "REPORTED" if waits_for_consent(self.ports, claim):
+                self.claims.set_status(claim_id, "reported")
+                return wait("CONSENT_UNRATIFIED")
             case "REPORTED":
                 self.claims.set_status(claim_id, "reported")
                 return await self._accept(claim_id, claim)

@@ -81,8 +81,3 @@ def read_parcels(
 def keepers_of(consent: ConsentState) -> list[str]:
     """The nodes that keep the customer's mail for pick-up: the hospitals and whoever endorses the records."""
     return [*consent.hospitals, *(item.participant for item in consent.grantees if "endorse" in item.purposes)]
-
-
-def grantees_for(consent: ConsentState, data_class: str) -> list[str]:
-    """Who may read records of a data class."""
-    return [item.participant for item in consent.grantees if data_class in item.data_classes]

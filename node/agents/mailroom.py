@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from contracts.bodies import ConsentGrant, ConsentRevoke, PayoutAck, PayoutContest
 from contracts.errors import TokenError
-from contracts.states import read_consent
+from contracts.states import CaseState, decode_state, read_consent
 from contracts.tokens import (
     ACKNOWLEDGEMENT_TYPE,
     CONSENT_TYPE,
@@ -85,7 +85,8 @@ class Mailroom:
         consent = read_consent(self._ports.ledger.final.read, consent_id)
         if consent is None:
             return []
-        found = [item for kind in KEPT for item in self._ports.vault.parcels_of_case(kind, consent.case_id)]
+        cases = (consent.case_id,) if consent.case_id else self._cases_of(consent_id)
+        found = [item for kind in KEPT for case in cases for item in self._ports.vault.parcels_of_case(kind, case)]
         return [
             {
                 "kind": item.kind,
@@ -95,6 +96,15 @@ class Mailroom:
             }
             for item in sorted(found, key=lambda item: item.id)
         ]
+
+    def _cases_of(self, consent_id: str) -> list[str]:
+        """Every case that a standing consent opened."""
+        found = []
+        for key, item in self._ports.ledger.state_family(CaseState.FAMILY):
+            case = decode_state(item.value, CaseState) if item.value is not None else None
+            if case is not None and case.consent_id == consent_id:
+                found.append(key.partition("/")[2])
+        return found
 
 
 def _body_of(token: str) -> tuple[str, Struct]:

@@ -40,6 +40,8 @@ class Records(Struct, frozen=True, forbid_unknown_fields=True):
 
     consent_id: Hex32
     documents: Annotated[tuple[Document, ...], Meta(min_length=1, max_length=MAX_DOCUMENTS)]
+    case_id: Hex32 | None = None
+    """Under a standing consent; any other has its one case."""
 
 
 class Policies(Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,7 +58,7 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
         """Encrypt documents for whom the consent names, deliver them, and publish their commitments."""
         body = await read_body(request, Records, limit=MAX_BODY)
         documents = [(item.record_type, item.document) for item in body.documents]
-        tx_id, record_ids = await roles.publish(body.consent_id, documents)
+        tx_id, record_ids = await roles.publish(body.consent_id, documents, body.case_id)
         return await respond(node, tx_id, wait, record_ids=record_ids)
 
     @app.get("/v1/records/{record_id}")

@@ -28,13 +28,13 @@ class Viewer:
         self._sees_all = member is not None and "auditor" in member.roles
 
     def sees_consent(self, consent: ConsentState | None) -> bool:
-        """A hospital or grantee that the consent names."""
+        """A hospital or grantee that the consent names, or whom one of them let in."""
         if self._sees_all:
             return True
         if consent is None:
             return False
         named = {grantee.participant for grantee in consent.grantees} | set(consent.hospitals)
-        return self._me in named
+        return self._me in named or any(item.to == self._me for item in consent.lived.delegations)
 
     def sees_claim(self, claim: ClaimState) -> bool:
         """The insurer, whoever its policies name, and the parties of the consent."""

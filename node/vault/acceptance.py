@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from contracts.consentforce import find_bar, is_party
 from contracts.identifiers import derive_claim_id
 from contracts.states import (
     ClaimState,
@@ -47,6 +48,8 @@ SENDER_ROLES: Final[Mapping[str, frozenset[str]]] = {
     "holding": frozenset({"insurer"}),
     "held": frozenset({"tpa", "commission", "auditor", "insurer"}),
 }
+WAITING: Final = frozenset({"CONSENT_NOT_YET", "CONSENT_UNRATIFIED"})
+"""Reasons that time or a ratification removes: the parcel stays owed."""
 KEPT_FOR_CUSTOMER: Final = frozenset({"decision", "notice", "settlement"})
 """Kinds that a node of the case keeps for the customer without being able to open them."""
 
@@ -97,9 +100,8 @@ def _judge_record(transfer: Transfer) -> Verdict:
     if record.ciphertext_digest != transfer.digest:
         raise ParcelRefused("digest", f"record {transfer.subject} was published with another ciphertext")
     consent = _require_consent(transfer, record.consent_id)
-    if consent.revoked_ms is not None or transfer.time_ms >= consent.exp_ms:
-        raise ParcelRefused("consent", "the consent is no longer in force")
-    _check_party(consent, transfer.receiver)
+    _check_readable(transfer, consent)
+    _check_party(transfer, consent, transfer.receiver)
     return "ready"
 
 
@@ -120,8 +122,8 @@ def _judge_pool(transfer: Transfer) -> Verdict:
         return "pending"
     _check_case(transfer, transfer.subject)
     consent = _require_consent(transfer, case.consent_id)
-    _check_party(consent, transfer.sender)
-    _check_party(consent, transfer.receiver)
+    _check_party(transfer, consent, transfer.sender)
+    _check_party(transfer, consent, transfer.receiver)
     return "ready"
 
 
@@ -130,7 +132,7 @@ def _judge_payee(transfer: Transfer) -> Verdict:
     if consent is None:
         return "pending"
     _check_case(transfer, None)
-    _check_party(consent, transfer.receiver)
+    _check_party(transfer, consent, transfer.receiver)
     return "ready"
 
 
@@ -141,6 +143,7 @@ def _judge_to_adjudicator(transfer: Transfer) -> Verdict:
     _check_case(transfer, claim.case_id)
     if claim.insurer != transfer.sender or transfer.receiver not in _adjudicators(transfer.read, claim):
         raise ParcelRefused("no_party", "an insurer's openings go to its own policies' adjudicators")
+    _check_undecided(transfer, claim)
     return "ready"
 
 
@@ -151,6 +154,7 @@ def _judge_from_adjudicator(transfer: Transfer) -> Verdict:
     _check_case(transfer, claim.case_id)
     if claim.insurer != transfer.receiver or transfer.sender not in _adjudicators(transfer.read, claim):
         raise ParcelRefused("no_party", "signatures come from the adjudicators of this node's own policies")
+    _check_undecided(transfer, claim)
     return "ready"
 
 
@@ -166,7 +170,8 @@ def _judge_settlement(transfer: Transfer) -> Verdict:
     payout = read_payout(transfer.read, transfer.subject)
     if payout is None:
         return "pending"
-    _check_case(transfer, _require_consent(transfer, payout.consent_id).case_id)
+    claim = read_claim(transfer.read, payout.claim_id)
+    _check_case(transfer, None if claim is None else claim.case_id)
     return _judge_kept(transfer, payout.insurer, payout.consent_id, frozenset())
 
 
@@ -175,13 +180,8 @@ def _judge_kept(transfer: Transfer, insurer: str, consent_id: str, others: froze
         raise ParcelRefused("not_author", "only the claim's insurer writes to its customer")
     consent = _require_consent(transfer, consent_id)
     if transfer.receiver not in others:
-        _check_party(consent, transfer.receiver)
+        _check_party(transfer, consent, transfer.receiver)
     return "ready"
-
-
-def is_party(consent: ConsentState, participant: str) -> bool:
-    """Whether the consent names a participant, as hospital or grantee."""
-    return participant in consent.hospitals or any(item.participant == participant for item in consent.grantees)
 
 
 def claim_of_case(case_id: str, insurer: str) -> str:
@@ -210,8 +210,23 @@ def _check_case(transfer: Transfer, case_id: str | None) -> None:
         raise ParcelRefused("subject", "the parcel names another case than the ledger")
 
 
-def _check_party(consent: ConsentState, participant: str) -> None:
-    if not is_party(consent, participant):
+def _check_readable(transfer: Transfer, consent: ConsentState) -> None:
+    """Nothing that a customer's documents are in, or were computed from, moves without a consent in force."""
+    bar = find_bar(consent, transfer.time_ms)
+    if bar in WAITING:
+        raise ParcelRefused("consent_waits", "the consent has not begun, or waits to be ratified")
+    if bar is not None:
+        raise ParcelRefused("consent", "the consent is no longer in force")
+
+
+def _check_undecided(transfer: Transfer, claim: ClaimState) -> None:
+    """What leads to a decision stops with the consent; what was decided is brought to its end (contracts rule 10)."""
+    if claim.decided_ms is None:
+        _check_readable(transfer, _require_consent(transfer, claim.consent_id))
+
+
+def _check_party(transfer: Transfer, consent: ConsentState, participant: str) -> None:
+    if not is_party(consent, participant, transfer.time_ms):
         raise ParcelRefused("no_party", f"the consent does not name {participant}")
 
 

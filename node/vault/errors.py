@@ -6,7 +6,8 @@
 
 Codes of ParcelRefused: `form` (not a parcel), `kind`, `unknown_sender`, `role` (its role does not send this kind),
 `subject` (envelope and parcel name different things), `not_addressed`, `no_party` (the consent does not name this
-node), `not_author`, `digest` (not the ciphertext on the ledger), `consent` (no longer in force), `too_many` (of one
+node), `not_author`, `digest` (not the ciphertext on the ledger), `consent` (no longer in force),
+`consent_waits` (it has not begun, or an emergency is not ratified yet), `too_many` (of one
 sender about one subject), `pending_full` (try again), `unknown` (nothing under this name).
 """
 
@@ -23,5 +24,5 @@ class ParcelRefused(NodeError):
 
 LINK_FAULTS = frozenset({"unreachable", "timeout", "unknown_peer"})
 """Codes that say something about the link, not about the parcel: everything for that participant waits."""
-TRANSIENT = frozenset({"pending_full", "busy", "failed", "unknown", "unknown_method", "damaged"})
+TRANSIENT = frozenset({"pending_full", "busy", "failed", "unknown", "unknown_method", "damaged", "consent_waits"})
 """Codes after which this parcel is tried again: the other side may answer differently later."""

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from contracts.consentlife import ConsentLife
+from contracts.states import ClaimState, ConsentState, decode_state, encode_state
 from ledger.crypto.envelopes import seal
 from node.vault import Parcel
 from node.vault.acceptance import SENDER_ROLES, judge_parcel
@@ -73,7 +76,14 @@ def judge(paid: Paid, kind: Any, sender: str, receiver: str, **changes: Any) -> 
     case_id = changes.get("case_id", None if kind == "payee" else paid.case_id)
     state = paid.world.network.state
     time_ms = changes.get("time_ms", state.time_ms)
-    return judge_parcel(state.read, time_ms, sender, receiver, Parcel(kind, subject, case_id, envelope), paid.digest)
+    return judge_parcel(
+        changes.get("read", state.read),
+        time_ms,
+        sender,
+        receiver,
+        Parcel(kind, subject, case_id, envelope),
+        paid.digest,
+    )
 
 
 def code_of(*arguments: Any, **changes: Any) -> str:
@@ -116,3 +126,46 @@ def test_another_role_sends_nothing(paid: Paid, kind: str, sender: str, receiver
 
 def test_after_the_consent_ended_no_record_moves(paid: Paid) -> None:
     assert code_of(paid, "record", "hospital", "insurer", time_ms=2**52) == "consent"
+
+
+def altered(paid: Paid, consent: dict[str, Any], claim: dict[str, Any]) -> Any:
+    """The final state with other fields in the consent and in the claim."""
+
+    def read(key: str) -> Any:
+        found = paid.world.network.state.read(key)
+        family = key.partition("/")[0]
+        if found is None or family not in ("consent", "claim"):
+            return found
+        kind, changes = (ConsentState, consent) if family == "consent" else (ClaimState, claim)
+        value = encode_state(structs.replace(decode_state(found.value or b"", kind), **changes))
+        return structs.replace(found, value=value)
+
+    return read
+
+
+GOES_ON = {"verdict", "pool", "payee", "decision", "notice", "settlement"}
+"""What tells hospital and customer how things stand, and holds no document. Between insurer and adjudicators everything
+stops with the consent while the claim is undecided."""
+
+
+@pytest.mark.parametrize(("kind", "sender", "receiver"), ROUTES)
+@pytest.mark.parametrize(
+    ("consent", "code"),
+    [
+        ({"revoked_ms": 1}, "consent"),
+        ({"exp_ms": 1}, "consent"),
+        ({"nbf_ms": 2**50, "exp_ms": 2**51}, "consent_waits"),
+        ({"life": ConsentLife(basis="emergency", ratify_by_ms=2**50)}, "consent_waits"),
+        ({"life": ConsentLife(basis="emergency", ratify_by_ms=1)}, "consent"),
+    ],
+)
+def test_without_a_consent_in_force_nothing_is_delivered_that_leads_to_a_decision(
+    paid: Paid, kind: Any, sender: str, receiver: str, consent: dict[str, Any], code: str
+) -> None:
+    undecided, decided = altered(paid, consent, {"decided_ms": None}), altered(paid, consent, {})
+    if kind in GOES_ON:
+        assert judge(paid, kind, sender, receiver, read=undecided) == "ready"
+    else:
+        assert code_of(paid, kind, sender, receiver, read=undecided) == code
+    if kind != "record":
+        assert judge(paid, kind, sender, receiver, read=decided) == "ready", "what was decided is brought to its end"
