@@ -1,6 +1,6 @@
 """The insurer's side of money before the decision: what the terms allow is asked for, taken to the ledger, and paid.
 
-Each interim record that the commission accepted is used once for each lane. Must always hold: an opening that is kept
+Each interim record that the commission accepted is used once. Must always hold: an opening that is kept
 is the one that was endorsed, an advance is paid like every payout, and what an interim record does not allow is left
 for the next one or the decision.
 """
@@ -13,7 +13,7 @@ from contracts.cases.building import PolicyInput
 from contracts.cases.checking import Package, PolicyPackage
 from contracts.cases.documents import Record, read_record
 from contracts.cases.errors import CaseError
-from contracts.cases.holds import Interim, Kind
+from contracts.cases.holds import Interim
 from contracts.cases.lanes import read_lanes
 from contracts.cases.openings import Opening
 from contracts.holdstates import HoldItem, read_holds, read_recovery
@@ -35,14 +35,13 @@ from node.agents.rulebook import apply_pins
 from node.agents.submitting import Submitter
 from node.errors import NodeError
 
-DAY_MS: Final = 86_400_000
 MARGIN_MS: Final = 300_000
 """An endorsed transaction with less time left than this is asked for anew."""
 PAID: Final = FINISHED | {"PAID_UNCONTESTED"}
 
 
 class Holder:
-    """Advances, guarantees and recoveries of one insurer's claims."""
+    """Advances and recoveries of one insurer's claims. Guarantees are issued and drawn by people's transactions."""
 
     def __init__(self, ports: Ports, submitter: Submitter, book: PolicyBook, payer: Payer) -> None:
         self._ports = ports
@@ -56,10 +55,9 @@ class Holder:
         if asked is not None:
             return await self._follow(claim_id, claim, asked)
         for item in claim.policies:
-            for kind in ("guarantee", "advance"):
-                record = self._next_record(claim_id, claim, item.policy_id, kind)
-                if record is not None and await self._ask_hold(claim_id, claim, item.policy_id, kind, record):
-                    return wait("MISSING_ENDORSEMENT")
+            record = self._next_record(claim_id, claim, item.policy_id)
+            if record is not None and await self._ask_advance(claim_id, claim, item.policy_id, record):
+                return wait("MISSING_ENDORSEMENT")
         return await self.pay(claim_id, claim)
 
     async def pay(self, claim_id: str, claim: ClaimState) -> Step | None:
@@ -96,20 +94,16 @@ class Holder:
 
     # --- asking
 
-    def _next_record(self, claim_id: str, claim: ClaimState, policy_id: str, kind: str) -> Record | None:
-        """The latest accepted interim record, if this lane did not use or leave it before."""
+    def _next_record(self, claim_id: str, claim: ClaimState, policy_id: str) -> Record | None:
+        """The latest accepted interim record, if no advance used it or was refused on it."""
         lanes = read_lanes(self._ports.vault.need_secret(f"policy/{policy_id}")["terms"])
-        if getattr(lanes, kind) is None:
-            return None
-        known = [item for item in read_holds(self._ports.ledger.final.read, claim_id) if item.policy_id == policy_id]
-        if kind == "guarantee" and any(item.kind == kind and item.live for item in known):
-            return None
-        found = self._interim_records(claim.case_id)
-        if not found or any(item.kind == kind and item.record_id == found[-1][1] for item in known):
+        found = self._interim_records(claim.case_id) if lanes.advance is not None else []
+        if not found:
             return None
         _, record_id, hospital = found[-1]
-        left = self._ports.vault.get_secret(f"hold-left/{claim_id}/{policy_id}/{kind}")
-        if left == record_id or not lanes.designates(hospital):
+        known = read_holds(self._ports.ledger.final.read, claim_id)
+        used = {item.record_id for item in known if (item.kind, item.policy_id) == ("advance", policy_id)}
+        if record_id in used | {self._ports.vault.get_secret(f"hold-left/{claim_id}/{policy_id}")}:
             return None
         content = open_latest(self._ports, "record", record_id, sender=hospital)
         return None if content is None else read_record(record_id, content)
@@ -125,9 +119,10 @@ class Holder:
             if state is not None and state.record_type == "interim" and state.status == "ACCEPTED"
         )
 
-    async def _ask_hold(self, claim_id: str, claim: ClaimState, policy_id: str, kind: Kind, record: Record) -> bool:
+    async def _ask_advance(self, claim_id: str, claim: ClaimState, policy_id: str, record: Record) -> bool:
         """Compute and ask; False where the rule allows nothing on this record."""
-        interim = Interim(kind, next_hold_id(self._ports, kind, claim_id, policy_id), claim_id, policy_id, record)
+        hold_id = next_hold_id(self._ports, "advance", claim_id, policy_id)
+        interim = Interim("advance", hold_id, claim_id, policy_id, record)
         salts = (self._ports.salt(), self._ports.salt())
         forecast = self._ports.vault.get_secret(f"forecast/{record.record_id}")
         try:
@@ -135,17 +130,16 @@ class Holder:
             parts = tuple(self._part(claim_id, item, date) for item in claim.policies)
             opening, account = await compute_hold(self._ports, interim, parts, salts, forecast)
         except (CaseError, MachineError):
-            self._leave(claim_id, policy_id, kind, record.record_id)
+            self._leave(claim_id, policy_id, record.record_id)
             return False
         message = self._message(
-            kind,
+            "advance",
             policy_id,
             opening,
             account_out=account,
             document=record.document,
             secret=record.secret,
             policies=parts,
-            valid_to_ms=self._valid_to(policy_id) if kind == "guarantee" else 0,
         )
         with self._ports.vault.transaction():
             self._ports.vault.put_secret(f"hold/{interim.hold_id}", opening)
@@ -160,10 +154,6 @@ class Holder:
         policy: PolicyInput = held.policy
         holds = self.openings(claim_id, pinned.policy_id)
         return HeldPolicyPart(pinned.policy_id, policy.terms, policy.tables, held.contract_hash, policy.account, holds)
-
-    def _valid_to(self, policy_id: str) -> int:
-        lanes = read_lanes(self._ports.vault.need_secret(f"policy/{policy_id}")["terms"])
-        return self._ports.ledger.final.time_ms + (lanes.guarantee.days if lanes.guarantee else 1) * DAY_MS
 
     def _message(self, what: Any, policy_id: str, opening: Opening, **more: Any) -> HoldingMessage:
         nonce, expires = self._ports.chance(16).hex(), self._submitter.expiry_ms()
@@ -233,10 +223,10 @@ class Holder:
         with self._ports.vault.transaction():
             self._ports.vault.delete_secret(f"holding/{claim_id}")
             if left and asked.what != "recovery":
-                self._leave(claim_id, asked.policy_id, asked.what, asked.opening["record_id"])
+                self._leave(claim_id, asked.policy_id, asked.opening["record_id"])
 
-    def _leave(self, claim_id: str, policy_id: str, kind: str, record_id: str) -> None:
-        self._ports.vault.put_secret(f"hold-left/{claim_id}/{policy_id}/{kind}", record_id)
+    def _leave(self, claim_id: str, policy_id: str, record_id: str) -> None:
+        self._ports.vault.put_secret(f"hold-left/{claim_id}/{policy_id}", record_id)
 
     # --- paying
 

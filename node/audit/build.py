@@ -149,6 +149,7 @@ class _Collector:
         keys = [f"claim/{self._claim_id}", f"case/{claim.case_id}", f"consent/{claim.consent_id}"]
         keys += [f"policy/{item.policy_id}" for item in claim.policies]
         keys += [f"payout/{item}" for item in claim.payouts]
+        keys += [f"holds/{self._claim_id}"]
         case = read_case(self._source.read, claim.case_id)
         return keys + ([f"record/{item}" for item in case.records] if case else [])
 

@@ -20,6 +20,7 @@ from contracts.cases.rerun import case_of
 from contracts.commitments import OpeningKind, commit, commit_document, commit_leaves, field_leaf
 from contracts.errors import ContractError
 from contracts.execution import ChainState
+from contracts.holdstates import read_holds
 from contracts.identifiers import derive_payout_id, derive_pool_id
 from contracts.states import (
     ClaimState,
@@ -194,6 +195,7 @@ def _package(
             event_date=opened[item.policy_id].event_date,
             result=opened[item.policy_id].result,
             statement=statements[item.policy_id],
+            holds=opened[item.policy_id].holds,
         )
         for item in facts.claim.policies
     )
@@ -222,6 +224,7 @@ def _facts(history: History, replayed: Replayed, read: Reader, network: str) -> 
         accounts=accounts,
         records={item: _require(read_record(read, item), f"record {item}") for item in case.records},
         is_settled=_is_settled_elsewhere,
+        holds=read_holds(read, claim_id),
     )
 
 
@@ -248,7 +251,7 @@ def _run_again(package: Package, case: Case, run: ProgramRunner) -> Adjudication
 def _use_after(item: PolicyPackage, case: Case, position: int, adjudication: Adjudication) -> dict[str, Any]:
     result = adjudication.results[position]
     use: dict[str, Any] = _guard(
-        11, lambda: advance_account(item.account_in["use"], case, position, result, adjudication.trace)
+        11, lambda: advance_account(item.input.balance.use, case, position, result, adjudication.trace)
     )
     return use
 

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from contracts.bodies import MAX_RELEASE_BYTES
 from contracts.commitments import MAX_FIELDS
+from contracts.holds import MAX_HOLDS
 from ledger.blocks import Header
 from ledger.certificates import MAX_VALIDATORS, Certificate, Validator
 from ledger.encoding import decode_as, encode
@@ -99,8 +100,9 @@ class DisclosedRecord(_Part, frozen=True, forbid_unknown_fields=True, omit_defau
     leaves: Annotated[tuple[Hex32 | None, ...], Meta(min_length=1, max_length=MAX_FIELDS)] | None = None
 
 
-class PolicyOpening(_Part, frozen=True, forbid_unknown_fields=True):
-    """Everything that was committed to for one policy's outcome. `tables` is the product."""
+class PolicyOpening(_Part, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Everything that was committed to for one policy's outcome. `tables` is the product, `holds` what was advanced and
+    guaranteed before."""
 
     policy_id: Hex16
     terms: dict[str, Any]
@@ -111,6 +113,7 @@ class PolicyOpening(_Part, frozen=True, forbid_unknown_fields=True):
     pool_out: dict[str, Any]
     event_date: dict[str, Any]
     result: dict[str, Any]
+    holds: Annotated[tuple[dict[str, Any], ...], Meta(max_length=MAX_HOLDS)] = ()
 
 
 class PaymentOpening(_Part, frozen=True, forbid_unknown_fields=True):

@@ -5,13 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from contracts.cases.movements import read_balance, sum_reserved
 from contracts.holdstates import read_holds, read_recovery
 from contracts.identifiers import derive_recovery_id
 from contracts.states import read_account, read_payout
+from node.audit.build import build_dossier
+from node.audit.dossier import Dossier, encode_dossier
 from node.wallet import ConsentWallet
+from tests.second_verifier.test_agreement import REFUSED, first_answer
 from tests.support.agent_world import World, admission, charges, discharge, invoice, standard_policy, standard_product
+from tests.support.ledger_source import MemorySource
 
 FIRST = "2021-12-03"
 
@@ -134,16 +139,22 @@ def test_what_the_rule_does_not_allow_is_left_for_the_decision(tmp_path: Path) -
     asyncio.run(story())
 
 
-def test_a_guarantee_bounds_the_advances_beside_it(tmp_path: Path) -> None:
+def test_a_dossier_proves_a_decision_with_advances_and_refuses_one_that_hides_them(tmp_path: Path) -> None:
     world = World(tmp_path)
 
-    async def story() -> None:
-        certificate, wallet = await open_stay(
-            world, advance={"ratio_bp": 10_000}, guarantee={"ratio_bp": 5_000, "days": 30}
-        )
+    async def story() -> Dossier:
+        _, wallet = await open_stay(world, advance={"ratio_bp": 5000})
         await world.publish(wallet, interim(60_000))
-        # expenses 32000, the guarantee is half; 42000 would be paid in all, the advance is the rest
-        assert advances(world, wallet) == [16_000, 26_000]
-        assert sum_reserved(balance_of(world, certificate)) == 42_000
+        await world.acknowledge(wallet)
+        await world.publish(wallet, discharge(), invoice(), charges())
+        await world.acknowledge(wallet)
+        claim_id = world.claim_id(wallet)
+        material = world.houses["insurer"].discloser.dossier_material(claim_id)
+        return build_dossier(MemorySource(world.network), claim_id, material)
 
-    asyncio.run(story())
+    dossier, genesis = asyncio.run(story()), world.network.genesis_bytes
+    answer = first_answer(encode_dossier(dossier), genesis)
+    assert answer[2] == [9, 10, 11, 12]
+    assert [result["advance_fen"] for result in answer[3]] == [21_000]
+    hidden = structs.replace(dossier, policies=tuple(structs.replace(item, holds=()) for item in dossier.policies))
+    assert first_answer(encode_dossier(hidden), genesis) == REFUSED
