@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.cases.checking import Package
 from contracts.identifiers import derive_payout_id
-from contracts.states import ClaimState, read_claim
+from contracts.states import ClaimState, read_claim, read_payout
 from node.agents.adjudicator import AdjudicatorAgent
 from node.agents.insurer import InsurerAgent
 from node.agents.ports import Ports
@@ -71,11 +71,13 @@ class Discloser:
         return package
 
     def _payments(self, claim_id: str, claim: ClaimState, package: Package) -> tuple[PaymentOpening, ...]:
-        """Orders and settlements that this node made; a co-adjudicator has none."""
-        vault, found = self._ports.vault, []
+        """Order and settlement of the attempt that stands, if this node made them; a co-adjudicator has none."""
+        vault, found, read = self._ports.vault, [], self._ports.ledger.final.read
         for item in package.policies:
             payout_id = derive_payout_id(claim_id, item.policy_id, claim.attempt)
-            order, settlement = vault.get_secret(f"order/{payout_id}/1"), vault.get_secret(f"settlement/{payout_id}/1")
+            payout = read_payout(read, payout_id)
+            name = f"{payout_id}/{payout.attempt if payout else 0}"
+            order, settlement = vault.get_secret(f"order/{name}"), vault.get_secret(f"settlement/{name}")
             if order is not None or settlement is not None:
                 found.append(PaymentOpening(payout_id=payout_id, order=order, settlement=settlement))
         return tuple(sorted(found, key=lambda item: item.payout_id))

@@ -12,12 +12,16 @@ from contracts.cases.openings import end_to_end_id
 from contracts.genesis import CONTEST_MS
 from node.agents.bankdesk import BankDesk, RetryRefused
 from node.agents.bankfolder import open_bank
+from node.audit.build import build_dossier
+from node.audit.dossier import encode_dossier
 from node.config import BANK_HELD, BankConfig
 from node.errors import ConfigError, NodeError, Unavailable
 from node.wallet import make_contest, make_payee_change
+from tests.second_verifier.test_agreement import REFUSED, first_answer, second_answer
 from tests.support.agent_world import World
 from tests.support.bank_messages import Said, notification, report
 from tests.support.bank_story import AMOUNT, BankStory
+from tests.support.ledger_source import MemorySource
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -77,6 +81,33 @@ def test_a_rejection_fails_and_a_person_orders_again(tmp_path: Path) -> None:
         assert story.payout.status == "ORDERED", "the old answer, again, says nothing of the new attempt"
         await story.bring(notification(Said(end_to_end, amount=AMOUNT)))
         assert story.payout.status == "SETTLED_CLAIMED"
+
+    run(go)
+
+
+def test_both_verifiers_follow_a_dossier_whose_second_attempt_was_paid_to_another_account(tmp_path: Path) -> None:
+    story = BankStory(tmp_path)
+
+    async def go() -> None:
+        await story.begin()
+        first, *_ = story.export()
+        await story.bring(report(first, group="RJCT"))
+        token, opening = make_payee_change(story.wallet, story.payout_id, 2, {"name": "Zhang", "account": "6222021111"})
+        story.desk.retry(story.payout_id, "staff", token, opening)
+        await story.world.settle()
+        _, end_to_end, attempt = story.export()
+        await story.bring(notification(Said(end_to_end, attempt, amount=AMOUNT)))
+        assert await story.world.acknowledge(story.wallet) == 1
+        claim_id = story.world.claim_id(story.wallet)
+        material = story.world.houses["insurer"].discloser.dossier_material(claim_id)
+        dossier = build_dossier(MemorySource(story.world.network), claim_id, material)
+        settlement = dossier.payments[0].settlement
+        assert settlement is not None
+        assert (settlement["attempt"], story.payout.attempt) == (2, 2)
+        data, genesis = encode_dossier(dossier), story.world.network.genesis_bytes
+        first_said, second_said = first_answer(data, genesis), second_answer(data, genesis)
+        assert first_said == second_said != REFUSED
+        assert first_said[2] == [9, 10, 11, 12]
 
     run(go)
 
