@@ -39,8 +39,12 @@ REASONS: Final[dict[str, dict[Language, str]]] = {
     "AMOUNT_OVER_THRESHOLD": {"en": "the claimed amount is over the review threshold", "zh": "申请金额超过复核阈值"},
     "REPEATED_RETURN": {"en": "the case was returned before, twice or more", "zh": "案件已被退回两次以上"},
     "NON_DISCLOSURE": {"en": "an earlier diagnosis was not declared", "zh": "存在未告知的既往诊断"},
+    "RISK_MEDIUM": {"en": "the risk rules ask for a person's look", "zh": "风险规则提示需人工复核"},
+    "RISK_HIGH": {"en": "the risk rules ask for a review and an investigation", "zh": "风险规则提示需复核并调查"},
+    "RISK_UNGRADED": {"en": "contradicting documents: no risk grade", "zh": "单证相互矛盾,无法进行风险评级"},
 }
-"""By code; the first group declines, the second adjusts, the last three ask for a review."""
+"""By code; the first group declines, the second adjusts, the last six ask for a review: three of them by a program, and
+three, RISK_*, by the insurer's own risk rules, which decline nothing."""
 
 DECISIONS: Final[dict[str, dict[Language, str]]] = {
     "approved": {"en": "approved", "zh": "赔付"},

@@ -35,6 +35,7 @@ from node.audit.witnessed import add_checkpoint
 from node.identity import KEYS
 from node.proofs import ChainSource
 from node.reports.office import Office
+from node.riskfile import load_risk
 from node.runtime import Node
 from node.vault import Vault
 from node.vault.delivery import Delivery
@@ -171,6 +172,7 @@ async def prepared_roles(node: Node) -> AsyncIterator[NodeRoles]:
             bank=folder.bank if folder else DemoBank(lambda: _today(node)),
             now_ms=node.clock.now_ms,
             chance=os.urandom,
+            risk=load_risk(node.folder, node.config.risk),
         )
         off = [name for name, on in node.config.agents.items() if not on]
         member = read_participant(node.chain.final.read, node.identity.participant)

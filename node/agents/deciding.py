@@ -28,6 +28,7 @@ from ledger.errors import LedgerError, SignatureError
 from node.agents.agent import AGAIN, Step, wait
 from node.agents.facts import read_facts
 from node.agents.gathering import Gathered, Gatherer, Missing
+from node.agents.grading import Grader
 from node.agents.ledgerbook import ClaimBook
 from node.agents.mail import post, read_parcels, seal_parcel
 from node.agents.messages import SignaturesMessage
@@ -50,6 +51,7 @@ class Decider:
         self._submitter = submitter
         self._gatherer = gatherer
         self._claims = claims
+        self._grader = Grader(ports)
 
     async def decide(self, claim_id: str) -> Step:
         """One move towards the decision of a claim whose evidence is complete and whose accounts it leases."""
@@ -120,7 +122,7 @@ class Decider:
             names, case, inputs, adjudication, gathered.pool, event_date, self._ports.salt, facts.is_settled
         )
         record = self._claims.record(facts.claim_id)
-        reasons = review_reasons(adjudication)
+        reasons = [*review_reasons(adjudication), *self._grader.grade(facts, gathered.records, inputs)]
         if reasons and not record.released:
             self._claims.keep_computed(facts.claim_id, currency, list(adjudication.results))
             self._to_review(facts.claim_id, reasons)

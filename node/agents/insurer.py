@@ -31,6 +31,7 @@ from node.agents.amounts import show_amounts
 from node.agents.deciding import Decider
 from node.agents.facts import is_stopped, leased_to_another, require_claim, waits_for_consent
 from node.agents.gathering import Gatherer
+from node.agents.grading import risk_grade
 from node.agents.ledgerbook import ClaimBook
 from node.agents.mail import post, seal_parcel
 from node.agents.paying import Payer
@@ -315,6 +316,7 @@ class InsurerAgent(Agent):
             "currency": record.currency or None,
             "results": [dict(item) for item in record.results],
             "review_reasons": list(record.review),
+            "risk_grade": risk_grade(self.ports, claim_id),
             "human_steps": record.human_steps,
             "reported_ms": claim.reported_ms if claim else None,
             "accepted_ms": claim.accepted_ms if claim else None,

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from contracts.case import Case
 from contracts.cases.openings import Opening
 from contracts.execution import ChainState
+from contracts.risk.parameters import Parameters
 from ledger.crypto.keys import KeyPair
 from ledger.state import Versioned
 from node.machine.examining import Texts
@@ -134,6 +135,8 @@ class Ports:
     bank: Bank
     now_ms: Callable[[], int]
     chance: Callable[[int], bytes]
+    risk: Parameters | None = None
+    """What an insurer grades its claims with (node.toml `[risk]`); None: no claim is graded."""
 
     @property
     def me(self) -> str:

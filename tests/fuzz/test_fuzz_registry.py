@@ -59,6 +59,7 @@ EXEMPT = {
     "node.machine.frames:read_frame": "a pipe to this program's own worker; its end is a signal, no input error",
     "node.witnessing.witness:read_settings": "bytes of a file; decode_settings decodes them",
     "node.ordering.blocksync:read_range": "blocks of the own store",
+    "node.riskfile:load_risk": "bytes of a file, cut at a bound; decode_parameters and parse_parameters decode them",
 }
 """module:function -> why no case of its own."""
 LOOK_UPS = (

@@ -22,6 +22,7 @@ from contracts.execution import ChainState
 from contracts.genesis import Genesis, Parameters
 from contracts.machine.bundle import ProgramBundle, encode_bundle
 from contracts.machine.evaluation import LoadedProgram, load_program
+from contracts.risk.parameters import Parameters as RiskParameters
 from contracts.states import ClaimState, read_claim, read_payout
 from ledger.crypto.keys import KeyPair, key_from_secret
 from ledger.encoding import decode
@@ -175,6 +176,8 @@ class World:
     down: set[str] = field(default_factory=set)
     bank_open: bool = True
     forgetful: bool = False
+    risk: RiskParameters | None = None
+    """What insurers grade with; None: nothing is graded."""
     make_bank: Callable[["World", str, Vault], Any] | None = None
     """A bank of its own for each party, made anew with the party; else the demonstration bank."""
 
@@ -217,6 +220,7 @@ class World:
             bank=self.make_bank(self, name, vault) if self.make_bank else WorldBank(self),
             now_ms=lambda: self.clock_ms,
             chance=self._chance,
+            risk=self.risk,
         )
         return House(ports, MEMBERS[name])
 
