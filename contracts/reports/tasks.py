@@ -105,7 +105,7 @@ def prepare_release(task: Task, person: str, reason: str, now_ms: int, override:
 
 
 def check_reason(review_reasons: Iterable[str], reason: str, claim_id: str) -> None:
-    """A claim of high risk is let go only once its suspicion is cleared by an investigation. Refusal NOT_INVESTIGATED."""
+    """A claim of high risk is let go only with its suspicion cleared by an investigation. Refusal NOT_INVESTIGATED."""
     if "RISK_HIGH" in review_reasons and reason != CLEARED:
         raise Refusal("NOT_INVESTIGATED", f"a claim of high risk is released with {CLEARED} alone", claim_id)
 
