@@ -19,7 +19,7 @@ WATCH_S: Final = 3600.0
 
 @click.group(name="claim")
 def claim() -> None:
-    """Claims of a node: list, show, watch, review.
+    """Claims of a node: list, show, watch, review; and what a customer says: withdraw, dispute, reopen, escalate.
 
     Example: claimnode claim list --node net/insurer
     """

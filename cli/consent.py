@@ -157,9 +157,9 @@ def submit(wallet: Path, genesis: Path | None, client: NodeClient, as_json: bool
 
     Example: claimnode consent submit wallet.json --node net/hospital
     """
-    held = _read_wallet(wallet)
+    held = open_wallet(wallet)
     keys = _insurer_keys(held, genesis or _folder_genesis(client))
-    outcome = _require_final(client.grant([held.token], wait_s=WAIT_S))
+    outcome = require_final(client.grant([held.token], wait_s=WAIT_S))
     client.relay_payee(held.token, seal_payee(held, keys))
     _print_outcome(held, outcome, as_json)
 
@@ -173,8 +173,8 @@ def revoke(wallet: Path, client: NodeClient, as_json: bool) -> None:
 
     Example: claimnode consent revoke wallet.json --node net/commission
     """
-    held = _read_wallet(wallet)
-    outcome = _require_final(client.revoke(held.consent_id, token=make_revocation(held), wait_s=WAIT_S))
+    held = open_wallet(wallet)
+    outcome = require_final(client.revoke(held.consent_id, token=make_revocation(held), wait_s=WAIT_S))
     _print_outcome(held, outcome, as_json)
 
 
@@ -186,7 +186,7 @@ def _print_outcome(held: ConsentWallet, outcome: dict[str, Any], as_json: bool) 
         print_text(f"final at height {outcome['height']} ({format_time(outcome['time_ms'])}): {held.consent_id}")
 
 
-def _require_final(outcome: dict[str, Any]) -> dict[str, Any]:
+def require_final(outcome: dict[str, Any]) -> dict[str, Any]:
     """The outcome of a submission that became final and was accepted. Raises NetworkFailure, AnswerIsNo."""
     if outcome.get("status") != "final":
         raise NetworkFailure(
@@ -213,7 +213,8 @@ def _folder_genesis(client: NodeClient) -> Path:
     return client.folder / "genesis.json"
 
 
-def _read_wallet(path: Path) -> ConsentWallet:
+def open_wallet(path: Path) -> ConsentWallet:
+    """The wallet in a private file. Raises CliError."""
     try:
         return decode_wallet(read_secret_file(path))
     except WalletError as error:
@@ -225,7 +226,7 @@ def _read_token(path: Path) -> str:
     with open(path, "rb") as stream:
         data = stream.read(MAX_TOKEN_BYTES + 1)
     if data[:1] == b"{":
-        return _read_wallet(path).token
+        return open_wallet(path).token
     return data.decode("utf-8", "replace").strip()
 
 

@@ -29,7 +29,7 @@ COMMANDS: Final = {
     "adjudicate": CommandSource("cli.adjudicate", "adjudicate", "Adjudicate a case offline, or many (NDJSON)."),
     "audit": CommandSource("cli.audit", "audit", "Dossiers and ledgers: build, verify, explain."),
     "bench": CommandSource("cli.bench", "bench", "Measure adjudication, network and proofs."),
-    "claim": CommandSource("cli.claim", "claim", "Claims of a node: list, show, watch, review."),
+    "claim": CommandSource("cli.claim_words", "claim", "Claims: list, show, watch, review; dispute, withdraw."),
     "consent": CommandSource("cli.consent", "consent", "A customer's consent tokens, offline and online."),
     "contract": CommandSource("cli.contract", "contract", "Products: check and explain program, tables, examples."),
     "demo": CommandSource("cli.demo", "demo", "The whole journey, from consent to settled payout."),

@@ -24,6 +24,7 @@ OpeningKind: TypeAlias = Literal[
     "order",
     "settlement",
     "bank",
+    "complaint",
     "ward",
     "hold",
     "recovery",

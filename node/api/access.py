@@ -27,6 +27,7 @@ ACCESS: Final[dict[tuple[str, str], Scope | str]] = {
     ("GET", "/v1/claims/{claim_id}/dossier"): "dossier",
     ("GET", "/v1/claims/{claim_id}/decision"): "dossier",
     ("POST", "/v1/claims/{claim_id}/review"): "review",
+    ("POST", "/v1/claims/{claim_id}/words"): "consent",
     ("GET", "/v1/reports"): "read",
     ("GET", "/v1/statistics/kpi"): "report",
     ("GET", "/v1/statistics/closings"): "report",

@@ -22,6 +22,7 @@ from ledger.errors import LedgerError
 from node.api import (
     backtests,
     claims,
+    claimwords,
     contracts,
     customers,
     effects,
@@ -111,6 +112,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     statistics.add_routes(app, node, roles, directory)
     work.add_routes(app, node, roles)
     customers.add_routes(app, node, roles)
+    claimwords.add_routes(app, node)
     evidence.add_routes(app, node, roles, directory)
     payments.add_routes(app, roles.desk)
     contracts.add_routes(app, node, roles)

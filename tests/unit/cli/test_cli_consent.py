@@ -206,4 +206,4 @@ def test_the_client_is_the_real_one(tmp_path: Path) -> None:
     assert callable(NodeClient.relay_payee)
     assert consent_module.WAIT_S <= 30
     with pytest.raises(KeyFileError):
-        consent_module._read_wallet(tmp_path / "nothing")
+        consent_module.open_wallet(tmp_path / "nothing")

@@ -9,6 +9,8 @@ import httpx2
 import msgspec
 import pytest
 
+from contracts.claimtokens import WITHDRAWAL_TYPE, Complaint, EscalationRequest, ReopeningRequest, Withdrawal
+from contracts.tokens import encode_token
 from ledger.blocks import decode_block
 from ledger.encoding import encode
 from ledger.mapproofs import MapProof, verify_map_proof
@@ -162,6 +164,35 @@ def test_revocation_by_slip_or_token_but_not_both(run: Callable[..., None]) -> N
         assert (await desk.post(path, {"token": foreign}, 422))["code"] == "token_subject"
 
     run(story, "hospital")
+
+
+def test_a_customers_word_about_a_claim_is_relayed_by_any_node(run: Callable[..., None]) -> None:
+    async def story(desk: Desk) -> None:
+        policy = desk.net.commit_policy()
+        customer, claim_id = desk.net.ready_claim(policy.policy_id)
+        other, other_id = desk.net.ready_claim(desk.net.commit_policy().policy_id)
+        desk.node.chain.catch_up()
+        fields = (1, desk.net.genesis.network, customer.consent_id, claim_id, 1, "ab" * 16)
+        token = encode_token(Withdrawal(*fields), WITHDRAWAL_TYPE, customer.seed)
+        path = f"/v1/claims/{claim_id}/words"
+        assert (await desk.post(path, {"kind": "dispute", "token": token}, 422))["code"] == "token_type"
+        forged = encode_token(Withdrawal(*fields), WITHDRAWAL_TYPE, other.seed)
+        assert (await desk.post(path, {"kind": "withdraw", "token": forged}, 422))["code"] == "token_signature"
+        theirs = encode_token(
+            Withdrawal(1, fields[1], other.consent_id, other_id, 1, "cd" * 16), WITHDRAWAL_TYPE, customer.seed
+        )
+        assert (await desk.post(path, {"kind": "withdraw", "token": theirs}, 422))["code"] == "token_subject"
+        unknown = f"/v1/claims/{make_hex('no claim')}/words"
+        assert (await desk.post(unknown, {"kind": "withdraw", "token": token}, 404))["code"] == "not_found"
+        answer = await desk.post(path + "?wait=1", {"kind": "withdraw", "token": token}, 200)
+        assert answer["receipt"]["code"] == "ok"
+        for kind, body in (("reopen", ReopeningRequest), ("escalate", EscalationRequest), ("dispute", Complaint)):
+            more = {"reopen": ("ef" * 32,), "escalate": ("decide",), "dispute": ("ef" * 32, "ef" * 32)}[kind]
+            said = encode_token(body(*fields, *more), f"claim-{kind}+jwt", customer.seed)
+            refused = await desk.post(path + "?wait=1", {"kind": kind, "token": said}, 200)
+            assert refused["receipt"]["code"] == "WRONG_STATE"
+
+    run(story, "hospital-two")
 
 
 def test_claims_reports_and_payouts_of_their_parties(run: Callable[..., None], tmp_path: Path) -> None:
