@@ -67,7 +67,7 @@ def _restore(operation: Operation, body: AccountAmend, policy_id: str) -> Consen
         raise Refusal("WRONG_STATE", f"the claim of this payout is {claim.status}", payout.claim_id)
     operation.put(payout_id, replace(payout, status=status))
     assert body.pool_version is not None, "checked with the cause"
-    restore_pool(operation, claim.case_id, body.pool_version, str(body.pool_commit))
+    restore_pool(operation, claim, body.pool_version, str(body.pool_commit))
     return operation.require(ConsentState, payout.consent_id, "CONSENT_MISSING")
 
 

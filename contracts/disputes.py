@@ -25,6 +25,7 @@ from contracts.deadlines import put_claim
 from contracts.errors import Refusal
 from contracts.lifecycle import is_possible, next_status
 from contracts.operations import Operation
+from contracts.pools import require_reopening_turn
 from contracts.statements import statement_message
 from contracts.states import CaseState, ClaimState, ConsentState
 
@@ -81,6 +82,7 @@ def apply_reopen(operation: Operation, body: ClaimReopen) -> str:
     """`claim.reopen`: by the insurer, or by the customer's token: to be decided again, from complete evidence on."""
     if body.token is None:
         claim = require_own_claim(operation, body.claim_id)
+        require_reopening_turn(operation, claim)
     else:
         word, claim = read_word(operation, body.token, REOPENING_TYPE, ReopeningRequest, body.claim_id)
         if word.reason_commit != body.reason_commit:

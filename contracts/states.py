@@ -255,12 +255,14 @@ class NullifierState(State, frozen=True):
 
 
 class PoolState(State, frozen=True):
-    """`pool/<pool_id>`: the loss left in one case, as a commitment."""
+    """`pool/<pool_id>`: the loss left in one case, as a commitment; and whose outcome was last taken out, when."""
 
     FAMILY: ClassVar[str] = "pool"
     case_id: str
     version: int
     commit: str
+    restored_rank: int | msgspec.UnsetType = msgspec.UNSET
+    restored_ms: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class ClaimState(State, frozen=True):

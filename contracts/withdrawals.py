@@ -88,7 +88,7 @@ def _undo_decision(operation: Operation, body: ClaimWithdraw, claim: ClaimState)
         raise Refusal("POLICY_SET_INCOMPLETE", "one account for each policy of the claim", body.claim_id)
     for policy_id, account_id in listed.items():
         _restore_account(operation, body.claim_id, consent, accounts[policy_id], account_id)
-    restore_pool(operation, claim.case_id, body.restored.pool_version, body.restored.pool_commit)
+    restore_pool(operation, claim, body.restored.pool_version, body.restored.pool_commit)
     for name, payout in payouts.items():
         released = next_status("payout", payout.status, "claim.withdraw", name)
         operation.put(name, replace(payout, status=released))
