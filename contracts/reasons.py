@@ -70,3 +70,26 @@ OVERRIDE_REASONS: Final[dict[str, dict[Language, str]]] = {
     "WORK_SHARED_ANEW": {"en": "the work was shared out anew", "zh": "任务重新分配"},
 }
 """Why a task was taken out of somebody's hands."""
+
+FEEDBACK_REASONS: Final[dict[str, dict[Language, str]]] = {
+    "QUICK": {"en": "it was quick", "zh": "理赔快捷"},
+    "EASY": {"en": "there was little to do", "zh": "手续简便"},
+    "CLEAR": {"en": "the decision was explained well", "zh": "结论解释清楚"},
+    "SLOW": {"en": "it took too long", "zh": "理赔时间过长"},
+    "UNCLEAR": {"en": "the decision was not understood", "zh": "对结论不理解"},
+    "AMOUNT_DISPUTED": {"en": "the amount is not accepted", "zh": "对赔付金额有异议"},
+    "DECLINE_DISPUTED": {"en": "the refusal is not accepted", "zh": "对拒赔结论有异议"},
+    "PAYMENT_MISSING": {"en": "the money did not arrive", "zh": "赔款未到账"},
+    "DATA_CONCERN": {"en": "a question about personal data", "zh": "对个人信息处理有疑问"},
+    "STAFF_CONDUCT": {"en": "the conduct of staff", "zh": "对服务态度不满"},
+}
+"""What an insured may say of a claim: codes alone, no text has room for a name or an illness."""
+
+ANSWERS: Final[dict[str, dict[Language, str]]] = {
+    "EXPLAINED": {"en": "it was explained", "zh": "已向客户解释说明"},
+    "CORRECTED": {"en": "it was put right", "zh": "已更正处理"},
+    "REOPENED": {"en": "the claim was reopened", "zh": "已重新理算"},
+    "TO_DISPUTE": {"en": "it goes on as a dispute", "zh": "转入争议处理"},
+    "UNFOUNDED": {"en": "there was no ground for it", "zh": "投诉不成立"},
+}
+"""How staff answered a complaint."""

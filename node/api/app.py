@@ -28,6 +28,7 @@ from node.api import (
     effects,
     events,
     evidence,
+    feedback,
     ledger,
     logfiles,
     operations,
@@ -111,6 +112,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     claims.add_routes(app, node, roles, directory)
     statistics.add_routes(app, node, roles, directory)
     work.add_routes(app, node, roles)
+    feedback.add_routes(app, roles)
     customers.add_routes(app, node, roles)
     claimwords.add_routes(app, node)
     evidence.add_routes(app, node, roles, directory)

@@ -6,6 +6,7 @@ Knows shapes only (`node.reports.office.Office`). Must not know where anything i
 from typing import Any, Protocol
 
 from contracts.reports.clocks import ClockLimits
+from contracts.reports.feedback import Feedback, Satisfaction
 from contracts.reports.stories import ClaimStory
 
 
@@ -22,6 +23,22 @@ class OfficePort(Protocol):
 
     def closings(self, after: int, limit: int, from_ms: int | None, until_ms: int | None) -> dict[str, Any]:
         """Insurer: {items, next, more} of closed claims with their intake numbers, closed in [from_ms, until_ms)."""
+        ...
+
+    def receive_feedback(self, claim_id: str, token: str) -> Feedback:
+        """Keep an insured's signed word. NodeError not_found, TokenError, Refusal."""
+        ...
+
+    def answer_feedback(self, claim_id: str, feedback_id: str, answer: str, person: str) -> Feedback:
+        """Staff answered a word. Refusal FEEDBACK_UNKNOWN, ALREADY_ANSWERED, REASON_UNKNOWN."""
+        ...
+
+    def feedback(self, after: int, limit: int, only_open: bool) -> dict[str, Any]:
+        """{items, next, more} of claims with words about them."""
+        ...
+
+    def satisfaction(self, claims: int) -> Satisfaction:
+        """Figures of the words that this node received, over so many claims."""
         ...
 
     def tasks(self, limit: int) -> list[dict[str, Any]]:

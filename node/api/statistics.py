@@ -113,6 +113,7 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
                 "selection": to_builtins(selection),
                 "kpi": to_builtins(build_kpi(stories)),
                 "turnaround": to_builtins(build_turnaround(c for story in stories for c in sight.clocks(story))),
+                "satisfaction": to_builtins(roles.office.satisfaction(len(stories))),
                 "invoice_errors": _invoice_errors(roles),
             }
         )

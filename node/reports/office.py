@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from contracts.reports.clocks import ClockLimits, limits_of
+from contracts.reports.feedback import Feedback, Satisfaction
 from contracts.reports.stories import ClaimStory
 from contracts.states import read_claim, read_parameters
 from node.agents.house import House
 from node.errors import Unavailable
 from node.reports.closing import ClosingBook
 from node.reports.desk import ReviewDesk
+from node.reports.feedback import FeedbackBook
 from node.reports.knowledge import Knowledge
 from node.reports.stories import build_story
 
@@ -25,6 +27,7 @@ class Office:
         self._ports = house.ports
         self._warn_bp = warn_bp
         self.knowledge = Knowledge(house.ports, house.insurer, house.adjudicator)
+        self._feedback = FeedbackBook(house.ports)
         self._desk = ReviewDesk(house.ports, house.insurer, tell) if house.insurer else None
         self._closings = ClosingBook(house.ports, house.insurer, self.knowledge) if house.insurer else None
 
@@ -43,6 +46,24 @@ class Office:
         if self._closings is None:
             raise _no_desk()
         return self._closings.closed(after, limit, from_ms, until_ms)
+
+    # --- what insured persons say
+
+    def receive_feedback(self, claim_id: str, token: str) -> Feedback:
+        """See FeedbackBook.receive."""
+        return self._feedback.receive(claim_id, token)
+
+    def answer_feedback(self, claim_id: str, feedback_id: str, answer: str, person: str) -> Feedback:
+        """See FeedbackBook.answer."""
+        return self._feedback.answer(claim_id, feedback_id, answer, person)
+
+    def feedback(self, after: int, limit: int, only_open: bool) -> dict[str, Any]:
+        """See FeedbackBook.page."""
+        return self._feedback.page(after, limit, only_open=only_open)
+
+    def satisfaction(self, claims: int) -> Satisfaction:
+        """See FeedbackBook.figures."""
+        return self._feedback.figures(claims)
 
     # --- reviews
 

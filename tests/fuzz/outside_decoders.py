@@ -16,6 +16,8 @@ from cli.network_config import load_network_config
 from cli.network_setup import parse_time
 from contracts.errors import InputError
 from contracts.machine.errors import ProgramRefused
+from contracts.reports.closings import read_mapping
+from contracts.reports.fees import read_rates
 from ledger.certificates import verify_finality
 from ledger.encoding import decode, encode
 from ledger.errors import DecodeError, InvalidProof, KeyFileError
@@ -25,6 +27,7 @@ from node.api.contracts import Ballot, Proposal
 from node.api.customers import Consents, PayeeRequest, RevocationRequest
 from node.api.events import _named
 from node.api.evidence import Policies, Records
+from node.api.feedback import AnswerRequest, FeedbackRequest
 from node.api.problems import ApiError
 from node.api.tokens import load_tokens, read_token_file
 from node.api.transactions import split_batch
@@ -48,6 +51,7 @@ from tests.support.invoices import OUTPATIENT
 from tests.support.network_builder import NETWORK
 
 ID = "ab" * 32
+RATE = {"service": "s", "unit": "case", "fen": 1, "first": "2026-01-01", "last": "2026-12-31", "count": 2}
 SEALER = Sealer(b"k" * 32)
 FILE_MESSAGE = 100_000
 """A file of an operator may have many faults, all of which are named."""
@@ -89,6 +93,8 @@ def _bodies(kind: type) -> Decoder:
         Ballot: {"despite_faults": "agreed"},
         BacktestOrder: {"release": ID, "product": "P", "limit": 5, "compound": True},
         ShadowSwitch: {"release": None},
+        FeedbackRequest: {"token": "a.b.c"},
+        AnswerRequest: {"feedback_id": ID, "answer": "EXPLAINED"},
         TakeRequest: {"claim_id": ID, "override": "HOLDER_ABSENT"},
         ReviewRequest: {"action": "prepare", "reason": "AMOUNT_CONFIRMED", "override": None},
     }
@@ -220,7 +226,20 @@ def _verified_dossier(data: bytes) -> Any:
 
 OUTSIDE = (
     *(_bodies(kind) for kind in (Consents, RevocationRequest, PayeeRequest, Records, Policies, Proposal, Ballot)),
-    *(_bodies(kind) for kind in (BacktestOrder, ShadowSwitch, TakeRequest, ReviewRequest)),
+    *(_bodies(kind) for kind in (BacktestOrder, ShadowSwitch)),
+    *(_bodies(kind) for kind in (TakeRequest, ReviewRequest, FeedbackRequest, AnswerRequest)),
+    Decoder(
+        "contracts.reports.closings:read_mapping",
+        lambda data: read_mapping(decode(data)),
+        lambda: samples.values({"column": [{"name": "a", "field": "decision", "words": {"approved": "b"}}]}),
+        (InputError, DecodeError),
+    ),
+    Decoder(
+        "contracts.reports.fees:read_rates",
+        lambda data: read_rates(decode(data)),
+        lambda: samples.values({"provider": "a", "payer": "b", "currency": "CNY", "rate": [RATE]}),
+        (InputError, DecodeError),
+    ),
     Decoder(
         "node.api.transactions:split_batch",
         split_batch,

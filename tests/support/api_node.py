@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from contracts.genesis import Parameters
 from contracts.reports.clocks import ClockLimits, limits_of
+from contracts.reports.feedback import Satisfaction, build_satisfaction
 from contracts.reports.stories import ClaimStory
 from ledger.checkpoints import origin_of
 from ledger.errors import LedgerError
@@ -162,6 +163,10 @@ class MemoryOffice:
         raise Unavailable("no_role", "this node does not act as insurer")
 
     take_task = return_task = prepare_review = release_review = closings = tasks
+    receive_feedback = answer_feedback = feedback = tasks
+
+    def satisfaction(self, claims: int) -> Satisfaction:
+        return build_satisfaction([], claims, 0)
 
 
 class MemoryDesk:

@@ -3,9 +3,9 @@
 import re
 from importlib.resources import files
 
-from contracts.reasons import DECISIONS, OVERRIDE_REASONS, REASONS, RELEASE_REASONS
+from contracts.reasons import ANSWERS, DECISIONS, FEEDBACK_REASONS, OVERRIDE_REASONS, REASONS, RELEASE_REASONS
 
-TABLES = (REASONS, DECISIONS, RELEASE_REASONS, OVERRIDE_REASONS)
+TABLES = (REASONS, DECISIONS, RELEASE_REASONS, OVERRIDE_REASONS, FEEDBACK_REASONS, ANSWERS)
 
 
 def test_every_reason_of_the_standard_program_is_explained() -> None:
