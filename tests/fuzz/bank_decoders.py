@@ -5,13 +5,17 @@ from typing import Any, Final
 
 from ledger.encoding import decode
 from ledger.errors import DecodeError
+from node.api.payments import RetryRequest
+from node.api.problems import ApiError
 from node.interop.iso20022.answers import read_answers
 from node.interop.iso20022.errors import MessageError
 from node.interop.iso20022.money import format_amount, parse_amount
 from node.interop.iso20022.orders import read_party
 from node.interop.iso20022.xmltext import read_xml, write_xml
+from tests.fuzz import samples
 from tests.fuzz.checking import Decoder
 from tests.fuzz.mutations import Sample, document
+from tests.fuzz.outside_decoders import _body
 from tests.support.bank_messages import Said, batch_entry, notification, report
 
 NAME = "A" * 32
@@ -52,5 +56,11 @@ BANK: Final[tuple[Decoder, ...]] = (
         _party,
         lambda: [document(json.dumps(PAYEE, separators=(",", ":"), sort_keys=True).encode())],
         (MessageError, DecodeError),
+    ),
+    Decoder(
+        "node.api.answers:read_body/RetryRequest",
+        _body(RetryRequest),
+        lambda: samples.values({"token": "a.b.c", "payee": PAYEE}),
+        (ApiError,),
     ),
 )

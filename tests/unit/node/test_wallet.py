@@ -6,7 +6,13 @@ import sys
 import pytest
 
 from contracts.commitments import commit
-from contracts.tokens import decode_acknowledgement, decode_consent, decode_revocation
+from contracts.tokens import (
+    decode_acknowledgement,
+    decode_consent,
+    decode_contest,
+    decode_payee_change,
+    decode_revocation,
+)
 from ledger.crypto import ed25519
 from ledger.crypto.envelopes import decode_envelope, encode_envelope, open_envelope, seal
 from ledger.crypto.hashing import tagged_hash, tagged_hex
@@ -20,6 +26,8 @@ from node.wallet import (
     encode_wallet,
     make_acknowledgement,
     make_consent,
+    make_contest,
+    make_payee_change,
     make_revocation,
     open_mail,
     seal_payee,
@@ -112,6 +120,17 @@ def test_only_the_settlement_that_was_read_is_acknowledged() -> None:
     ):
         with pytest.raises(WalletError, match="settlement"):
             make_acknowledgement(wallet, payout, commitment, opening)
+
+
+def test_a_contest_and_another_account_are_signed_with_the_consents_key() -> None:
+    wallet = make_wallet()
+    key = decode_consent(wallet.token).consent.key
+    contest = decode_contest(make_contest(wallet, PAYOUT, "cd" * 32), key)
+    assert (contest.payout_id, contest.settlement_commit, contest.consent_id) == (PAYOUT, "cd" * 32, wallet.consent_id)
+    token, opening = make_payee_change(wallet, PAYOUT, 2, {"name": "Zhang San", "account": "6222"})
+    change = decode_payee_change(token, key)
+    assert (change.attempt, change.payee_commit) == (2, commit("payee", opening))
+    assert opening["salt"] != make_payee_change(wallet, PAYOUT, 2, {"account": "6222"})[1]["salt"]
 
 
 def test_a_policy_certificate_is_the_insurers_or_refused() -> None:
