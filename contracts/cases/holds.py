@@ -13,7 +13,7 @@ on it like on a whole stay, and of what it would pay:
 
 Limits of the account bound the program's result, so they bound these. Ratios are rounded down: what is advanced can
 only be taken back from the insured. Pure. Must always hold: an effect adds up to its amount and never exceeds, in any
-place of the account, what the program would pay there.
+place of the account and with all earlier ones, what the program would pay there.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -110,7 +110,9 @@ def open_hold(
     expenses = expense_total(case, position, dict(result))
     would_pay = int(result["total_fen"]) if interim.kind == "advance" else expenses
     bound = None if forecast is None else read_forecast(forecast, interim, lane).amount_fen
-    amount = allowed_fen(interim.kind, lane, would_pay, list(holds), bound)
+    earlier = list(holds)
+    room = sum(find_room(result, earlier).values())
+    amount = min(allowed_fen(interim.kind, lane, would_pay, earlier, bound), room)
     if amount <= 0:
         raise CaseError("HOLD_NOTHING_LEFT", "earlier advances and guarantees take all that may be held")
     return {
@@ -124,7 +126,7 @@ def open_hold(
         "forecast": forecast,
         "amount_fen": amount,
         "currency": str(interim.record.document.get("currency") or "CNY"),
-        "effect": place_effect(result, amount),
+        "effect": place_effect(result, amount, earlier),
     }
 
 
@@ -145,17 +147,30 @@ def sum_advanced(holds: Iterable[Opening]) -> int:
     return sum(int(item["amount_fen"]) for item in holds if item["kind"] == "advance")
 
 
-def place_effect(result: Mapping[str, Any], amount: int) -> Use:
+def find_room(result: Mapping[str, Any], holds: Iterable[Opening]) -> dict[tuple[str, str], int]:
+    """(benefit, policy year) -> what would be paid there beyond what earlier holds have, in the result's order."""
+    held: dict[tuple[str, str], int] = {}
+    for item in holds:
+        for period, codes in item["effect"]["prior_use"].items():
+            for code, entry in codes.items():
+                held[code, period] = held.get((code, period), 0) + int(entry["paid_fen"])
+    places = [
+        (item["code"], period, paid)
+        for item in result["benefits"]
+        for period, paid in sorted(item["by_period"].items())
+    ]
+    return {(code, period): max(0, paid - held.get((code, period), 0)) for code, period, paid in places}
+
+
+def place_effect(result: Mapping[str, Any], amount: int, holds: Iterable[Opening] = ()) -> Use:
     """Where `amount` fen are held in the account: the first benefits and policy years that would pay them."""
     effect: Use = {"prior_use": {}, "family_deductible_used_fen": {}, "lifetime_paid_fen": {}, "used_invoices": []}
-    for benefit in result["benefits"]:
-        for period, paid in sorted(benefit["by_period"].items()):
-            part = min(amount, paid)
-            if part > 0:
-                code = benefit["code"]
-                effect["prior_use"].setdefault(period, {})[code] = {"paid_fen": part}
-                effect["lifetime_paid_fen"][code] = effect["lifetime_paid_fen"].get(code, 0) + part
-                amount -= part
+    for (code, period), room in find_room(result, holds).items():
+        part = min(amount, room)
+        if part > 0:
+            effect["prior_use"].setdefault(period, {})[code] = {"paid_fen": part}
+            effect["lifetime_paid_fen"][code] = effect["lifetime_paid_fen"].get(code, 0) + part
+            amount -= part
     if amount:
         raise CaseError("HOLD_NOTHING_LEFT", "more would be held than would be paid")
     return effect

@@ -7,7 +7,7 @@ A lane that the terms do not name is closed. Terms are committed to and in the i
 are hashed with its program, so a setting there would make another product. Pure; must not know the ledger.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
@@ -65,6 +65,30 @@ class Lanes(_Part, frozen=True):
     def designates(self, hospital: str) -> bool:
         """Whether the policy names this hospital, or names none."""
         return self.hospitals is None or hospital in self.hospitals
+
+
+def flash_faults(
+    lanes: Lanes, *, claimed_fen: int, review_reasons: Collection[str], is_complete: bool, grade: str, hospital: str
+) -> list[str]:
+    """Why a claim cannot go the flash lane, sorted; empty if it can (grade: `low`, `medium`, `high`).
+
+    `HOSPITAL_NOT_DESIGNATED` closes lanes and declines nothing: what a policy covers where is the product's to say.
+    """
+    faults = {
+        "LANE_CLOSED": lanes.flash is None,
+        "FLASH_LIMIT": lanes.flash is not None and claimed_fen > lanes.flash.limit_fen,
+        "REVIEW_REASON": bool(review_reasons),
+        "EVIDENCE": not is_complete,
+        "RISK_GRADE": grade.lower() != "low",
+        "HOSPITAL_NOT_DESIGNATED": not lanes.designates(hospital),
+    }
+    return sorted(code for code, holds in faults.items() if holds)
+
+
+def flash_until_ms(lanes: Lanes, ready_ms: int) -> int | None:
+    """When a flash claim's payment is to be ordered at the latest: block time of complete evidence, and the lane's
+    minutes. None without that lane."""
+    return None if lanes.flash is None else ready_ms + lanes.flash.minutes * 60_000
 
 
 def read_lanes(terms: Mapping[str, Any]) -> Lanes:

@@ -4,7 +4,7 @@ Every opening is a JSON object with its own random `salt`; the ledger holds only
 vault or who reads what. Must always hold: a statement made here names the commitments of the openings beside it.
 
     terms          salt, policy_id, policy_no, insurer, relation, first_effective, periods, history,
-                   excluded_icd_prefixes, currency, balance_owner
+                   excluded_icd_prefixes, currency, balance_owner, lanes (see lanes)
     account        salt, account_id, version, use, reserved
     pool           see pools
     payee          salt, and what the insurer's bank needs

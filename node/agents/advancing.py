@@ -101,6 +101,8 @@ class Holder:
         if not found:
             return None
         _, record_id, hospital = found[-1]
+        if not lanes.designates(hospital):
+            return None
         known = read_holds(self._ports.ledger.final.read, claim_id)
         used = {item.record_id for item in known if (item.kind, item.policy_id) == ("advance", policy_id)}
         if record_id in used | {self._ports.vault.get_secret(f"hold-left/{claim_id}/{policy_id}")}:

@@ -164,6 +164,9 @@ async def _hold_fault(ports: Ports, claim_id: str, claim: ClaimState, asked: Hol
     event_date = str(record.document["stay"]["admission_date"])
     for part, pinned in zip(asked.policies, claim.policies, strict=True):
         _check_part(ports, claim_id, part, pinned, event_date)
+    named = [one for one in asked.policies if one.policy_id == asked.policy_id]
+    if not named or not read_lanes(named[0].terms).designates(state.hospital):
+        return "HOSPITAL_NOT_DESIGNATED"
     hold_id = next_hold_id(ports, asked.what, claim_id, asked.policy_id)
     interim = Interim(_kind(asked.what), hold_id, claim_id, asked.policy_id, record)
     if asked.account_out is None:
