@@ -181,3 +181,37 @@ def test_both_verdicts_in_one_block_take_the_pool_once(tmp_path: Path, leader: s
         assert len(refused) == 1
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("forgetful", [False, True], ids=["running", "restarted before every round"])
+def test_a_reversal_takes_both_outcomes_out_of_the_pool(tmp_path: Path, forgetful: bool) -> None:
+    """The red invoice comes in a case of its own; each insurer takes its own outcome out, on the other's version."""
+    world = World(tmp_path)
+
+    async def story() -> None:
+        wallet = await open_case(world)
+        await world.publish(wallet, discharge(), invoice(), charges())
+        await world.acknowledge(wallet)
+        assert pool_of(world, wallet)["left_fen"] == 0
+        terms = standard_policy("insurer")["terms"] | {"policy_no": "P-other"}
+        later = await world.grant(await world.commit_policy(terms=terms))
+        world.forgetful = forgetful
+        await world.publish(later, admission())
+        await world.publish(later, reversal())
+        await world.wait(60_000)
+        for name in INSURERS:
+            assert world.detail(wallet, name)["payouts"][0]["account"] == "restored"
+        pool = pool_of(world, wallet)
+        assert (pool["version"], pool["left_fen"]) == (4, LOSS)
+        assert paid_on(world, wallet) == [{}]
+
+    asyncio.run(story())
+
+
+def reversal() -> tuple[str, dict[str, Any]]:
+    """The red invoice of the standard one."""
+    _, bill = invoice()
+    red = {name: -value if name.endswith("_fen") else value for name, value in bill.items()}
+    red["items"] = [item | {"amount_fen": -item["amount_fen"]} for item in bill["items"]]
+    reverses = {"code": bill["code"], "number": bill["number"]}
+    return "invoice", red | {"kind": "red", "number": "0000000002", "reverses": reverses}
