@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from contracts.claimbodies import CLAIM_BODIES
+from contracts.claimbodies import CLAIM_BODIES, ClaimNegotiate, ClaimRuling
 from contracts.consentbodies import CONSENT_BODIES, Attestations
 from contracts.genesis import FinalityKey
 from contracts.holdbodies import HOLD_BODIES
@@ -150,6 +150,10 @@ class ClaimAdjudicate(_Body, frozen=True):
 
     claim_id: Hex32
     statements: Annotated[tuple[SignedStatement, ...], Meta(min_length=1, max_length=MAX_POLICIES)]
+
+
+Decision: TypeAlias = ClaimAdjudicate | ClaimNegotiate | ClaimRuling
+"""What decides a claim: each has `claim_id` and `statements`; a ruling without any leaves what was decided."""
 
 
 class ClaimClose(_Body, frozen=True):

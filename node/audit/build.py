@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from contracts.bodies import ClaimAdjudicate
+from contracts.bodies import Decision
 from contracts.catalogue import read_release_text
 from contracts.genesis import genesis_hash
 from contracts.identifiers import derive_product_hash
@@ -40,6 +40,7 @@ from node.audit.dossier import (
 )
 from node.audit.reads import ReadFinder
 
+DECISIONS = frozenset({"claim.adjudicate", "claim.negotiate", "claim.ruling"})
 SHARED_FAMILIES = frozenset({"account", "pool"})
 """Objects that many claims write: only the version before each of this claim's writes is carried along."""
 
@@ -227,7 +228,7 @@ def _registry_keys(data: bytes) -> set[str]:
     signers = [(signed.content.author, signed.content.key_id)]
     signers += [(item.participant, item.key_id) for item in signed.content.endorsements]
     for _, item in prepare(signed).steps:
-        if isinstance(item, ClaimAdjudicate):
+        if isinstance(item, Decision):
             signers += [(one.participant, one.key_id) for part in item.statements for one in part.signatures]
     return {f"key/{key_id}" for _, key_id in signers} | {f"freeze/{participant}" for participant, _ in signers}
 
@@ -259,14 +260,17 @@ def _transactions(source: LedgerSource, entries: dict[int, Entry]) -> tuple[dict
 
 
 def _programs(source: LedgerSource, claim_id: str, entries: dict[int, Entry]) -> tuple[str, ...]:
-    """Texts of the verdict's programs that came with a release, not with the genesis; ascending by hash."""
+    """Texts of the latest verdict's programs that came with a release, not with the genesis; ascending by hash."""
     known = {item["contract_hash"] for item in decode(source.genesis_bytes)["programs"]}
     found: dict[str, str] = {}
-    for entry in entries.values():
-        if entry.kind != "claim.adjudicate" or entry.code != "ok":
+    for _, entry in sorted(entries.items()):
+        if entry.kind not in DECISIONS or entry.code != "ok":
             continue
         for _, item in prepare(decode_transaction(source.transaction(entry.height, entry.index))).steps:
-            for statement in (part.statement for part in item.statements if item.claim_id == claim_id):
+            if item.claim_id != claim_id or not item.statements:
+                continue
+            found = {}
+            for statement in (part.statement for part in item.statements):
                 product_hash = derive_product_hash(statement.contract_hash, statement.tables_hash)
                 text = read_release_text(source.read, product_hash)
                 if statement.contract_hash not in known and text is not None:

@@ -7,7 +7,7 @@ genesis lacks.
 
 from collections.abc import Iterable, Mapping
 
-from contracts.bodies import ClaimAdjudicate
+from contracts.bodies import Decision
 from contracts.execution import ChainState
 from contracts.machine.bundle import ProgramBundle, build_bundle, encode_bundle, program_hash
 from contracts.machine.errors import ProgramRefused
@@ -39,7 +39,7 @@ def carried_programs(data: bytes) -> dict[str, ProgramBundle]:
         return {}
 
 
-def check_programs(texts: Iterable[str], verdict: ClaimAdjudicate | None, start: ChainState) -> None:
+def check_programs(texts: Iterable[str], verdict: Decision | None, start: ChainState) -> None:
     """The file carries what the verdict ran and the genesis lacks, and nothing else. Raises AuditFailure 11."""
     known = {program.contract_hash for program in start.genesis.programs}
     used = {item.statement.contract_hash for item in verdict.statements} if verdict else set()

@@ -7,7 +7,7 @@ Runs the ledger's own contract code; the result must be the very entries that th
 from dataclasses import dataclass, field
 from typing import Any
 
-from contracts.bodies import ClaimAdjudicate
+from contracts.bodies import Decision
 from contracts.errors import Refusal
 from contracts.execution import ChainState
 from contracts.kinds import Prepared, prepare
@@ -30,7 +30,7 @@ class Replayed:
     values: dict[tuple[str, int], bytes] = field(default_factory=dict)
     current: dict[str, Versioned] = field(default_factory=dict)
     before_verdict: dict[str, Versioned] | None = None
-    verdict: ClaimAdjudicate | None = None
+    verdict: Decision | None = None
     verdict_time_ms: int = 0
 
 
@@ -105,8 +105,8 @@ def _item(prepared: Prepared, entry: Entry) -> Any:
 
 
 def _keep_verdict(history: History, replayed: Replayed, entry: Entry, item: Any, before: dict[str, Versioned]) -> None:
-    mine = isinstance(item, ClaimAdjudicate) and item.claim_id == history.dossier.claim_id
-    if mine and entry.code == "ok":
+    mine = isinstance(item, Decision) and item.claim_id == history.dossier.claim_id
+    if mine and entry.code == "ok" and item.statements:
         replayed.before_verdict, replayed.verdict = before, item
         replayed.verdict_time_ms = history.headers[entry.height].time_ms
 

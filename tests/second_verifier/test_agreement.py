@@ -29,6 +29,7 @@ from node.audit.verify import read_trust, verify_dossier
 from tests.second_verifier import verifier
 from tests.second_verifier.tampering import other_fields, tampered
 from tests.second_verifier.verifier import Aggregate
+from tests.support.claim_lives import make_lives
 from tests.support.dossiers import Sample, make_samples
 from tests.support.ledger_source import MemorySource, certify
 from tests.support.network_builder import Network
@@ -122,6 +123,21 @@ def check_accepted(accepted: Counter[str], count: int) -> None:
     ways = {"remove_item", "drop_field", "truncate", "swap_field", "change_value"}
     assert {way for way in accepted if accepted[way]} <= ways
     assert accepted.total() <= count // 20
+
+
+@pytest.mark.parametrize("action", ["claim.suspend", "claim.request_evidence", "claim.review/open", "claim.withdraw"])
+def test_a_life_that_the_second_does_not_know_is_named_by_it(action: str) -> None:
+    """The first proves it; the second says which step it stops at, and vouches for nothing."""
+    lives = make_lives()
+    customer, claim_id = lives.start()
+    lives.accept(claim_id)
+    lives.finish_case(customer)
+    assert lives.act(action, customer, claim_id).code == "ok"
+    data = encode_dossier(build_dossier(MemorySource(lives), claim_id, Material()))
+    assert first_answer(data, lives.genesis_bytes) != REFUSED
+    with pytest.raises(verifier.Refused) as caught:
+        verifier.verify(data, lives.genesis_bytes, native)
+    assert caught.value.args == (8, action.partition("/")[0])
 
 
 def test_the_second_verifier_imports_nothing_of_the_first() -> None:
