@@ -40,7 +40,7 @@ COMMANDS: Final = {
     "payout": CommandSource("cli.payout", "payout", "Payouts of a node."),
     "record": CommandSource("cli.record", "record", "A hospital's documents on their way to the ledger."),
     "report": CommandSource("cli.report", "report", "Figures of a node's own claims: kpi, sla, closing, fees."),
-    "risk": CommandSource("cli.risk", "risk", "Grade a claim's records by the risk rules, offline."),
+    "risk": CommandSource("cli.risk", "risk", "Risk rules: grade records offline; counts of a node."),
     "witness": CommandSource("cli.witness", "witness", "Sign a network's checkpoints as an outsider."),
     "work": CommandSource("cli.work", "work", "Reviews that wait for people: list, take, return."),
 }

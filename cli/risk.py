@@ -1,7 +1,7 @@
-"""`claimnode risk`: records in, results and grade out, pure and offline; the parameters and their reasons.
+"""`claimnode risk`: records in, results and grade out, offline; the parameters; and what a node counted.
 
-Knows the options and how parameters are shown. Must not know a rule: contracts.risk holds all twelve. Always true:
-nothing is sent anywhere, and no library of a server is imported.
+Knows the options and how answers are shown. Must not know a rule: contracts.risk holds all twelve. Always true: no
+record is sent anywhere, and no library of a server is imported.
 """
 
 from typing import Any, get_type_hints
@@ -9,7 +9,9 @@ from typing import Any, get_type_hints
 import click
 import msgspec
 
+from cli.client import NodeClient
 from cli.documents import Answer, WrongUse, answer_file, answer_lines, read_document
+from cli.node_options import node_options
 from cli.output import json_option, print_json, print_table
 from contracts.inputs import decode_document
 from contracts.risk.assessment import assess_claim, assess_hospital
@@ -21,7 +23,7 @@ from contracts.risk.results import as_document
 
 @click.group(name="risk")
 def risk() -> None:
-    """Risk rules RK01 to RK12, offline.
+    """Risk rules RK01 to RK12: offline, and what a node counted.
 
     Example: claimnode risk check records.json
     """
@@ -68,6 +70,48 @@ def show_parameters(as_json: bool) -> None:
         shown = msgspec.json.encode(value).decode() if isinstance(value, tuple) else str(value)
         rows.append((name, shown, (meta.extra or {})["unit"], meta.description or ""))
     print_table(("parameter", "value", "unit", "reason"), rows)
+
+
+@risk.command(name="hospitals")
+@node_options
+@json_option
+def hospitals(client: NodeClient, as_json: bool) -> None:
+    """Show, at a commission's node, what RK04 and RK11 say of hospitals beside their peers.
+
+    Counts of twelve months; nothing is shown of fewer than 20 stays. A hit is a question to a hospital, not an answer.
+
+    Example: claimnode risk hospitals --node net/commission
+    """
+    rows = list(client.pages("/v1/risk/hospitals"))
+    if as_json:
+        print_json({"hospitals": rows})
+        return
+    shown = [(row["hospital"], row["grade"], _hits(row["hits"]), ", ".join(row["insufficient"]) or "-") for row in rows]
+    print_table(("hospital", "grade", "hits", "too few cases"), shown)
+
+
+@risk.command(name="statistics")
+@node_options
+@json_option
+def statistics(client: NodeClient, as_json: bool) -> None:
+    """Show, at an insurer's node, how many claims of each month were graded, and how often each rule was hit.
+
+    Example: claimnode risk statistics --node net/insurer
+    """
+    rows = client.get("/v1/risk/statistics")["items"]
+    if as_json:
+        print_json({"months": rows})
+        return
+    shown = [(row["month"], str(row["graded"]), _counts(row["grades"]), _counts(row["hits"])) for row in rows]
+    print_table(("month", "graded", "grades", "hits"), shown)
+
+
+def _hits(hits: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{hit['rule']} {' '.join(hit['evidence'])}" for hit in hits) or "-"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "-"
 
 
 def _answer_with(parameters: Parameters) -> Answer:

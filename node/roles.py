@@ -88,6 +88,14 @@ class NodeRoles:
         """Commission: faults of e-invoices by hospital and month, one page. Raises Unavailable."""
         return self.house.invoice_errors(after, limit)
 
+    def risk_hospitals(self, after: int, limit: int) -> dict[str, Any]:
+        """Commission: what RK04 and RK11 say of hospitals, one page. Raises Unavailable."""
+        return self.house.risk_hospitals(after, limit)
+
+    def risk_statistics(self) -> list[dict[str, Any]]:
+        """Insurer: grades and hits of the risk rules by month. Raises Unavailable."""
+        return self.house.risk_statistics()
+
     def contract_report(self, proposal_id: str) -> dict[str, Any] | None:
         """Everybody: what this node's own check made of a proposed claim contract; None while it is not done."""
         return self.house.examiner.report(proposal_id)

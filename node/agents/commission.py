@@ -26,6 +26,7 @@ from ledger.crypto import bls
 from ledger.errors import DecodeError, StoreError
 from ledger.transactions import decode_transaction
 from node.agents.agent import AGAIN, Agent, Step, done, wait
+from node.agents.hospitalbook import HospitalBook
 from node.agents.invoicebook import InvoiceBook
 from node.agents.mail import open_latest, post, seal_parcel
 from node.agents.submitting import RECEIPT_PRUNED
@@ -358,6 +359,7 @@ class CommissionAgent(Agent):
             content = {"pool": pool, "locks": self._locks(case)}
             envelope = seal_parcel(self.ports, "pool", case_id, content, [*insurers, *hospitals])
             post(self.ports, "pool", case_id, case_id, envelope, [*insurers, *hospitals])
+            HospitalBook(self.ports).count(case_id, case)
         self.vault.work.list_as(self.name, case_id, "complete")
         return done("complete")
 

@@ -18,7 +18,9 @@ from node.agents.backtesting import Backtester
 from node.agents.commission import CommissionAgent
 from node.agents.disclosure import Discloser
 from node.agents.examiner import ExaminerAgent
+from node.agents.grading import Grader
 from node.agents.hospital import HospitalAgent
+from node.agents.hospitalbook import HospitalBook
 from node.agents.insurer import InsurerAgent
 from node.agents.locks import LockDesk
 from node.agents.mailroom import Mailroom
@@ -148,6 +150,18 @@ class House:
         if self.commission is None:
             raise _no_role("commission")
         return self.commission.book.errors(after=after, limit=limit)
+
+    def risk_hospitals(self, after: int, limit: int) -> dict[str, Any]:
+        """Commission: what RK04 and RK11 say of hospitals, one page. Raises Unavailable."""
+        if self.commission is None:
+            raise _no_role("commission")
+        return HospitalBook(self.ports).view(after, limit)
+
+    def risk_statistics(self) -> list[dict[str, Any]]:
+        """Insurer: grades and hits of the risk rules by month. Raises Unavailable."""
+        if self.insurer is None:
+            raise _no_role("insurer")
+        return Grader(self.ports).statistics()
 
     async def relay_token(self, token: str) -> str:
         """Submit a customer's consent, revocation or acknowledgement. Returns the transaction id."""

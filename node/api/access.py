@@ -53,6 +53,8 @@ ACCESS: Final[dict[tuple[str, str], Scope | str]] = {
     ("POST", "/v1/records"): "publish",
     ("GET", "/v1/records/{record_id}"): "read",
     ("GET", "/v1/invoices/errors"): "read",
+    ("GET", "/v1/risk/hospitals"): "report",
+    ("GET", "/v1/risk/statistics"): "report",
     ("POST", "/v1/policies"): "policy",
     ("GET", "/v1/contracts"): "read",
     ("GET", "/v1/contracts/{product_hash}"): "read",

@@ -34,6 +34,7 @@ from node.api import (
     operations,
     payments,
     proofs,
+    risks,
     snapshots,
     statistics,
     transactions,
@@ -116,6 +117,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     customers.add_routes(app, node, roles)
     claimwords.add_routes(app, node)
     evidence.add_routes(app, node, roles, directory)
+    risks.add_routes(app, roles)
     payments.add_routes(app, roles.desk)
     contracts.add_routes(app, node, roles)
     backtests.add_routes(app, roles)

@@ -118,6 +118,14 @@ class RolesPort(Protocol):
         """Commission: {items, next, more} of faults of e-invoices by hospital and month. Raises NodeError `no_role`."""
         ...
 
+    def risk_hospitals(self, after: int, limit: int) -> dict[str, Any]:
+        """Commission: {items, next, more} of hospitals, RK04, RK11, counts from 20 on. Raises NodeError `no_role`."""
+        ...
+
+    def risk_statistics(self) -> list[dict[str, Any]]:
+        """Insurer: {month, graded, grades, hits by rule}, ascending by month. Raises NodeError `no_role`."""
+        ...
+
     def contract_report(self, proposal_id: str) -> dict[str, Any] | None:
         """Everybody: {ok, code, detail, ...} of a proposed claim contract; None while the check is not done."""
         ...

@@ -206,6 +206,7 @@ class MemoryRoles:
         self.desk: Any = MemoryDesk()
         self.mail: dict[str, list[dict[str, Any]]] = {}
         self.errors: list[dict[str, Any]] = []
+        self.hospitals: list[dict[str, Any]] = []
         self.tolerated: dict[str, list[str]] = {}
         self.reports: dict[str, dict[str, Any]] = {}
         self.reasons: dict[str, str] = {}
@@ -230,6 +231,13 @@ class MemoryRoles:
 
     def mail_of(self, consent_id: str) -> list[dict[str, Any]]:
         return self.mail.get(consent_id, [])
+
+    def risk_hospitals(self, after: int, limit: int) -> dict[str, Any]:
+        page = self.hospitals[after : after + limit]
+        return {"items": page, "next": after + len(page), "more": after + len(page) < len(self.hospitals)}
+
+    def risk_statistics(self) -> list[dict[str, Any]]:
+        raise Unavailable("no_role", "this node does not act as insurer")
 
     def contract_report(self, proposal_id: str) -> dict[str, Any] | None:
         return self.reports.get(proposal_id)
