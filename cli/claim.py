@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from cli.claim_feedback import feedback
 from cli.client import NodeClient
 from cli.consent_text import format_time
 from cli.node_options import node_options
@@ -125,3 +126,6 @@ def _decision_lines(decision: dict[str, Any]) -> list[str]:
     if amount is not None and currency:
         lines.append(f"to pay: {format_money(amount, currency)}")
     return lines
+
+
+claim.add_command(feedback)

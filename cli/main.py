@@ -42,7 +42,7 @@ COMMANDS: Final = {
     "report": CommandSource("cli.report", "report", "Figures of a node's own claims: kpi, sla, closing, fees."),
     "risk": CommandSource("cli.risk", "risk", "Risk rules: grade records offline; counts of a node."),
     "witness": CommandSource("cli.witness", "witness", "Sign a network's checkpoints as an outsider."),
-    "work": CommandSource("cli.work", "work", "Reviews that wait for people: list, take, return."),
+    "work": CommandSource("cli.work", "work", "Reviews and complaints that wait for people."),
 }
 """Every command; README names the same."""
 

@@ -105,7 +105,7 @@ def list_figures(found: dict[str, Any]) -> Iterator[Row]:
     """Every figure of a report as (section, name, field, value), for a spreadsheet."""
     figures = found["kpi"]
     for name in (*COUNTS, "advances_outstanding_fen"):
-        yield "count", name, "value", figures[name]
+        yield "count", name, "value", "" if figures[name] is None else figures[name]
     for name, _ in SHARES:
         for field in ("count", "of", "bp"):
             value = figures[name][field]

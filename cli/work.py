@@ -1,4 +1,4 @@
-"""`claimnode work`: reviews that wait for people, one holder each.
+"""`claimnode work`: reviews and complaints that wait for people.
 
 Knows the options and how tasks are printed. Must not know who may do what: the node's desk says so. Always true: who
 acts is the holder of the access token.
@@ -18,7 +18,7 @@ GRADES: Final = ("low", "middle", "high")
 
 @click.group(name="work")
 def work() -> None:
-    """Reviews that wait for people: list, take, return.
+    """Reviews and complaints that wait for people: list, take, return, complaints, answer.
 
     Example: claimnode work list --node net/insurer
     """
@@ -87,4 +87,52 @@ def _row(item: dict[str, Any]) -> tuple[str, ...]:
         item["holder"] or "-",
         item["prepared_by"] or "-",
         item["reason"] or "-",
+    )
+
+
+@work.command(name="complaints")
+@click.option("--all", "every", is_flag=True, help="Also what was answered, and words that are no complaint.")
+@node_options
+@json_option
+def complaints(client: NodeClient, every: bool, as_json: bool) -> None:
+    """List what insured persons said of claims; by default claims with a complaint that is not answered.
+
+    Example: claimnode work complaints --node net/insurer
+    """
+    items = list(client.pages("/v1/work/feedback", open="" if every else "true"))
+    if as_json:
+        print_json({"claims": items})
+        return
+    columns = ("claim", "word", "kind", "score", "reasons", "due", "answer")
+    print_table(columns, [_word(word) for item in items for word in item["words"]])
+
+
+@work.command(name="answer")
+@click.argument("claim_id")
+@click.argument("feedback_id")
+@click.option("--with", "answer", required=True, help="EXPLAINED, CORRECTED, REOPENED, TO_DISPUTE or UNFOUNDED.")
+@node_options
+@json_option
+def answer_word(client: NodeClient, claim_id: str, feedback_id: str, answer: str, as_json: bool) -> None:
+    """Note how a complaint was answered; the one who answers is the holder of the access token.
+
+    Example: claimnode work answer 5f0c... 77ab... --with EXPLAINED --node net/insurer --token-file ann.token
+    """
+    word = client.post(f"/v1/work/feedback/{claim_id}/answer", {"feedback_id": feedback_id, "answer": answer})
+    if as_json:
+        print_json(word)
+    else:
+        print_text(f"{claim_id}: answered {word['answer']} by {word['person']}")
+
+
+def _word(word: dict[str, Any]) -> tuple[str, ...]:
+    late = " (late)" if word["is_late"] else ""
+    return (
+        word["claim_id"],
+        word["feedback_id"],
+        word["kind"],
+        str(word["score"]),
+        ", ".join(word["reasons"]) or "-",
+        format_time(word["due_ms"]) + late if word["due_ms"] is not None else "-",
+        word["answer"] or "-",
     )

@@ -95,8 +95,8 @@ def limits_of(parameters: Parameters, warn_bp: int = WARN_BP) -> ClockLimits:
         co_sign_ms=parameters.co_sign_ms,
         decide_ms=parameters.decide_ms,
         settle_ms=parameters.settle_ms,
-        complex_ms=getattr(parameters, "complex_ms", 30 * DAY_MS),
-        pause_ms=getattr(parameters, "pause_ms", 30 * DAY_MS),
+        complex_ms=parameters.complex_ms,
+        pause_ms=parameters.pause_ms,
         warn_bp=warn_bp,
     )
 

@@ -14,7 +14,7 @@ from contracts.errors import Refusal
 from contracts.reasons import ANSWERS, FEEDBACK_REASONS
 from contracts.reports.kpi import NameCount
 from contracts.reports.ranks import MEDIAN, Share, share_of, value_at
-from contracts.tokens import decode_token
+from contracts.tokens import decode_token, encode_token
 from ledger.types import Hex16, Hex32, NetworkId
 
 FEEDBACK_TYPE: Final = "claim-feedback+jwt"
@@ -83,6 +83,21 @@ def check_token(token: str, network: str, claim_id: str, consent_id: str, key: s
     if not set(payload.reasons) <= set(FEEDBACK_REASONS):
         raise Refusal("REASON_UNKNOWN", f"reasons are {', '.join(sorted(FEEDBACK_REASONS))}", claim_id)
     return payload
+
+
+def sign_feedback(
+    seed: bytes,
+    network: str,
+    consent_id: str,
+    claim_id: str,
+    kind: Kind,
+    score: int,
+    reasons: Sequence[str],
+    nonce: str,
+) -> str:
+    """The insured's token, signed with the Ed25519 seed of the consent; `nonce` is 32 fresh hexadecimal digits."""
+    payload = FeedbackToken(1, network, consent_id, claim_id, kind, score, tuple(reasons), nonce)
+    return encode_token(payload, FEEDBACK_TYPE, seed)
 
 
 def add_feedback(kept: Sequence[Feedback], feedback_id: str, token: FeedbackToken, now_ms: int) -> list[Feedback]:

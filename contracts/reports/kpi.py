@@ -82,7 +82,7 @@ class Amount(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Kpi(Struct, frozen=True, forbid_unknown_fields=True):
     """Key figures. `explained` is how many decided claims the viewer knows from the inside: what decisions, lanes,
-    reasons and amounts are shares of. `advances_outstanding_fen` stays 0 while no advance can be paid."""
+    reasons and amounts are shares of. `advances_outstanding_fen` is absent: stories hold no advances yet."""
 
     claims: int
     decided: int
@@ -104,7 +104,7 @@ class Kpi(Struct, frozen=True, forbid_unknown_fields=True):
     human_steps: int
     amounts: tuple[Amount, ...]
     times: tuple[LegTime, ...]
-    advances_outstanding_fen: int = 0
+    advances_outstanding_fen: int | None = None
 
 
 def build_kpi(stories: Iterable[ClaimStory], selection: Selection | None = None) -> Kpi:

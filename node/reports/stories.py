@@ -22,7 +22,7 @@ def build_story(read: Reader, claim_id: str, claim: ClaimState, inside: Inside |
     known = tuple(payout for payout in payouts if payout is not None)
     consent = read_consent(read, claim.consent_id)
     hospitals = {record.hospital for record in records} or set(consent.hospitals if consent else ())
-    life = getattr(claim, "lived", None)
+    life = claim.lived
     return ClaimStory(
         claim_id=claim_id,
         case_id=claim.case_id,
@@ -32,8 +32,8 @@ def build_story(read: Reader, claim_id: str, claim: ClaimState, inside: Inside |
         attempt=claim.attempt,
         moments=_moments(claim, records, known),
         lane=_lane(inside),
-        paused_ms=getattr(life, "paused_ms", 0),
-        paused_since_ms=getattr(life, "paused_since", None),
+        paused_ms=life.paused_ms,
+        paused_since_ms=life.paused_since,
         published_ms=min((record.published_ms for record in records), default=None),
         endorsed_by=next((record.endorsed_by for record in records if record.endorsed_by), None),
         payouts=known,
@@ -47,9 +47,9 @@ def build_story(read: Reader, claim_id: str, claim: ClaimState, inside: Inside |
         reasons=inside.reasons if inside else (),
         review_reasons=inside.review_reasons if inside else (),
         returned=sum(record.replaces is not None for record in records),
-        is_complex=getattr(life, "is_complex", False),
-        disputed=claim.status == "DISPUTED" or getattr(life, "complaint_commit", None) is not None,
-        escalated=bool(getattr(life, "escalations", ())),
+        is_complex=life.is_complex,
+        disputed=claim.status == "DISPUTED" or life.complaint_commit is not None,
+        escalated=bool(life.escalations),
     )
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,12 @@ from cli.main import claimnode
 from cli.report_text import format_bp, format_span
 from contracts.genesis import Parameters
 from contracts.reports.clocks import build_clocks, build_turnaround, limits_of
+from contracts.reports.feedback import check_token
 from contracts.reports.kpi import build_kpi
 from contracts.reports.stories import PayoutStory
+from contracts.tokens import decode_consent
+from ledger.crypto.keys import write_secret_file
+from node.wallet import encode_wallet, make_consent, standard_grantees
 from tests.unit.contracts.test_report_figures import decided, story
 
 CLAIM = "ab" * 32
@@ -120,6 +125,47 @@ def test_tasks_are_listed_taken_and_given_back(node: Node) -> None:
         ("/v1/work/tasks/take", {"claim_id": None, "override": None}),
         (f"/v1/work/tasks/{CLAIM}/return", {}),
     ]
+
+
+WORD = {
+    "feedback_id": "ef" * 32,
+    "claim_id": CLAIM,
+    "kind": "complaint",
+    "score": 1,
+    "reasons": ["SLOW"],
+    "due_ms": 0,
+    "is_late": True,
+    "answer": None,
+}
+
+
+def test_an_insured_speaks_and_staff_answers(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wallet = make_consent(
+        network="test.claims",
+        hospitals=["hospital"],
+        grantees=standard_grantees(["insurer"], ["commission"], ["tpa"]),
+        policy_ids=["11" * 16],
+        payee={"account": "a"},
+        nbf_ms=0,
+        exp_ms=1_000,
+    )
+    path = tmp_path / "wallet.json"
+    write_secret_file(path, encode_wallet(wallet))
+    answers: dict[str, Any] = {**WORD, "answer": "EXPLAINED", "person": "ann", "due_ms": 1_000}
+    monkeypatch.setattr(node, "post", lambda route, body: node.asked.append((route, body)) or answers)
+    monkeypatch.setattr(node, "pages", lambda route, **query: [{"claim_id": CLAIM, "words": [WORD]}])
+    said = call("claim", "feedback", CLAIM, "--wallet", str(path), "--score", "1", "--reason", "SLOW", "--complaint")
+    assert "due by 1970-01-01T00:00:01Z" in said.stdout
+    key = decode_consent(wallet.token).consent.key
+    payload = check_token(node.asked[0][1]["token"], "test.claims", CLAIM, wallet.consent_id, key)
+    assert (payload.kind, payload.score, payload.reasons) == ("complaint", 1, ("SLOW",))
+    assert "1970-01-01T00:00:00Z (late)" in call("work", "complaints").stdout
+    assert json.loads(call("work", "complaints", "--all", "--json").stdout)["claims"][0]["words"] == [WORD]
+    assert "answered EXPLAINED by ann" in call("work", "answer", CLAIM, "ef" * 32, "--with", "EXPLAINED").stdout
+    assert node.asked[-1] == (
+        f"/v1/work/feedback/{CLAIM}/answer",
+        {"feedback_id": "ef" * 32, "answer": "EXPLAINED"},
+    )
 
 
 def test_a_review_is_prepared_then_released(node: Node) -> None:

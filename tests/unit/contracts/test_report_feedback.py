@@ -15,6 +15,7 @@ from contracts.reports.feedback import (
     answer_feedback,
     build_satisfaction,
     check_token,
+    sign_feedback,
 )
 from contracts.tokens import encode_token
 from ledger.crypto import ed25519
@@ -44,6 +45,11 @@ def read(text: str) -> FeedbackToken:
 
 def refused(code: str) -> Any:
     return pytest.raises(Refusal, match=f"^{code}")
+
+
+def test_a_wallets_word_is_read_back() -> None:
+    text = sign_feedback(SEED, "test.claims", CONSENT, CLAIM, "complaint", 1, ["SLOW"], "11" * 16)
+    assert (read(text).kind, read(text).reasons) == ("complaint", ("SLOW",))
 
 
 def word(number: int = 1, **changes: Any) -> Feedback:

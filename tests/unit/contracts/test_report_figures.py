@@ -76,7 +76,7 @@ def test_rates_name_what_they_are_shares_of() -> None:
     assert kpi.reasons == (NameCount("DAY_LIMIT", 1), NameCount("WAITING_PERIOD", 1))
     assert kpi.declined_for == (NameCount("WAITING_PERIOD", 1),)
     assert kpi.review_reasons == (NameCount("AMOUNT_OVER_THRESHOLD", 1),)
-    assert kpi.advances_outstanding_fen == 0
+    assert kpi.advances_outstanding_fen is None
 
 
 def test_the_flash_promise_is_kept_to_the_millisecond() -> None:
