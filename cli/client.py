@@ -52,14 +52,31 @@ class NodeClient:
         """A signed transaction by its exact bytes."""
         return self.post("/v1/transactions", transaction, wait=wait_s)
 
-    def grant(self, tokens: Sequence[str], *, wait_s: int = 0) -> Any:
+    def grant(self, tokens: Sequence[str], *, attestations: Sequence[Any] = (), wait_s: int = 0) -> Any:
         """Relay consent tokens."""
-        return self.post("/v1/consents", {"tokens": list(tokens)}, wait=wait_s)
+        body = {"tokens": list(tokens), "attestations": list(attestations)}
+        return self.post("/v1/consents", body, wait=wait_s)
 
     def revoke(self, consent_id: str, *, token: str | None = None, slip: str | None = None, wait_s: int = 0) -> Any:
         """Relay a revocation."""
         body = {"token": token} if token is not None else {"slip": slip}
         return self.post(f"/v1/consents/{consent_id}/revocation", body, wait=wait_s)
+
+    def delegate(self, consent_id: str, passed: Mapping[str, Any], *, wait_s: int = 0) -> Any:
+        """Pass on, in the node's own name, what `passed` says: to, purposes, data_classes, until_ms."""
+        return self.post(f"/v1/consents/{consent_id}/delegation", dict(passed), wait=wait_s)
+
+    def ratify(self, consent_id: str, token: str, attestations: Sequence[Any], *, wait_s: int = 0) -> Any:
+        """Relay a ratification."""
+        body = {"token": token, "attestations": list(attestations)}
+        return self.post(f"/v1/consents/{consent_id}/ratification", body, wait=wait_s)
+
+    def rekey(
+        self, consent_id: str, step: str, token: str | None, attestations: Sequence[Any], *, wait_s: int = 0
+    ) -> Any:
+        """Relay a step towards another key: `ask`, `veto` or `apply`."""
+        body = {"step": step, "token": token, "attestations": list(attestations)}
+        return self.post(f"/v1/consents/{consent_id}/key", body, wait=wait_s)
 
     def relay_payee(self, token: str, envelope: bytes) -> Any:
         """Hand over a payee's account, sealed to the insurers that the token names."""

@@ -9,15 +9,20 @@ files are of mode 0600 and never overwritten, and what `inspect` shows was verif
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import click
 import msgspec
 from msgspec import Meta, Struct
 
 from cli.client import NodeClient
-from cli.consent_text import describe_consent, format_time
-from cli.errors import AnswerIsNo, CliError, NetworkFailure
+from cli.consent_files import WAIT_S as WAIT_S
+from cli.consent_files import open_wallet as open_wallet
+from cli.consent_files import read_attestations, read_given_form, read_instant
+from cli.consent_files import require_final as require_final
+from cli.consent_text import BASES, describe_consent, format_time
+from cli.consent_work import COMMANDS, attestation_option
+from cli.errors import AnswerIsNo, CliError
 from cli.node_options import node_options
 from cli.output import json_option, print_json, print_text
 from contracts.errors import TokenError
@@ -25,11 +30,10 @@ from contracts.genesis import decode_genesis
 from contracts.tokens import MAX_TOKEN_BYTES, decode_consent
 from ledger.crypto.keys import read_secret_file, write_secret_file
 from ledger.encoding import schema_fault
-from ledger.types import Hex16, NetworkId, OrgId
+from ledger.types import Hex16, Hex32, NetworkId, OrgId
 from node.wallet import (
     ConsentWallet,
-    WalletError,
-    decode_wallet,
+    Given,
     encode_wallet,
     make_consent,
     make_revocation,
@@ -37,7 +41,6 @@ from node.wallet import (
     standard_grantees,
 )
 
-WAIT_S: Final = 30
 DEFAULT_DAYS: Final = 365
 CLOCK_SLACK: Final = timedelta(minutes=5)
 """A consent is valid from a little before now: block time may run behind this machine's clock."""
@@ -48,7 +51,8 @@ Instant = Annotated[str, Meta(max_length=40)]
 
 
 class Draft(Struct, frozen=True, forbid_unknown_fields=True):
-    """A consent before it is signed. `insurers` in order of rank; times are ISO instants."""
+    """A consent before it is signed. `insurers` in order of rank; times are ISO instants. `form` is the hash of the
+    signed form, `birthday` the ward's; see Given."""
 
     network: NetworkId
     hospitals: Annotated[tuple[OrgId, ...], Meta(min_length=1)]
@@ -59,11 +63,16 @@ class Draft(Struct, frozen=True, forbid_unknown_fields=True):
     payee: dict[str, str]
     valid_from: Instant
     valid_until: Instant
+    basis: Literal["self", "paper", "guardian", "emergency", "court"] = "self"
+    scope: Literal["case", "standing"] = "case"
+    form: Hex32 | None = None
+    birthday: Annotated[str, Meta(max_length=10)] | None = None
+    delegable: bool = False
 
 
 @click.group(name="consent")
 def consent() -> None:
-    """A customer's consent tokens: write, sign, inspect, submit, revoke.
+    """A customer's consent tokens: write, sign, attest, inspect, submit, revoke, delegate, ratify, rekey.
 
     Example: claimnode consent sign draft.json --out wallet.json
     """
@@ -79,17 +88,35 @@ def consent() -> None:
 @click.option("--payee", type=click.Path(path_type=Path), required=True, help="JSON file: whom to pay, where.")
 @click.option("--from", "start", help="Valid from (ISO; default: now).")
 @click.option("--days", type=click.IntRange(1, 1098), default=DEFAULT_DAYS, show_default=True, help="Valid for.")
+@click.option("--basis", type=click.Choice(list(BASES)), default="self", show_default=True, help="Who gives it, how.")
+@click.option("--form", type=click.Path(path_type=Path), help="The signed form or order; its hash is signed.")
+@click.option("--birthday", help="The ward's, YYYY-MM-DD, for a guardian.")
+@click.option("--standing", is_flag=True, help="For every case until it ends, not for one.")
+@click.option("--delegable", is_flag=True, help="An insurer may let its TPA in.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="New file (0600) for the draft.")
 @json_option
-def new(payee: Path, start: str | None, days: int, out: Path, as_json: bool, **named: Any) -> None:
-    """Write the draft of a consent for one case, to be read, changed and signed.
+def new(
+    payee: Path,
+    start: str | None,
+    days: int,
+    form: Path | None,
+    standing: bool,
+    out: Path,
+    as_json: bool,
+    **named: Any,
+) -> None:
+    """Write the draft of a consent, to be read, changed and signed.
+
+    On another basis than `self` it lasts 30 days at most, and participants attest it (consent attest) before it is
+    submitted: two control groups for paper, guardian and court, a hospital for an emergency.
 
     \b
     Example: claimnode consent new --network demo.claimnode --hospital hospital --insurer insurer
              --commission commission --co-adjudicator tpa --policy 5f..0c --payee payee.json --out draft.json
     """
-    begin = _instant(start) if start else datetime.now(UTC) - CLOCK_SLACK
-    content = {**named, "payee": _read_json(payee)}
+    begin = read_instant(start) if start else datetime.now(UTC) - CLOCK_SLACK
+    content = {**named, "payee": _read_json(payee), "form": read_given_form(form)}
+    content["scope"] = "standing" if standing else "case"
     content |= {"valid_from": begin.isoformat(), "valid_until": (begin + timedelta(days=days)).isoformat()}
     draft = _as_draft(content, out)
     write_secret_file(out, msgspec.json.format(msgspec.json.encode(draft), indent=2) + b"\n")
@@ -109,7 +136,8 @@ def sign(draft: Path, out: Path, as_json: bool) -> None:
     Example: claimnode consent sign draft.json --out wallet.json
     """
     content = _as_draft(_read_json(draft), draft)
-    wallet = make_consent(
+    given = Given(content.basis, content.scope, content.form, content.birthday, content.delegable)
+    wallet = _make(
         network=content.network,
         hospitals=content.hospitals,
         grantees=standard_grantees(content.insurers, content.commissions, content.co_adjudicators),
@@ -117,6 +145,7 @@ def sign(draft: Path, out: Path, as_json: bool) -> None:
         payee=content.payee,
         nbf_ms=_milliseconds(content.valid_from),
         exp_ms=_milliseconds(content.valid_until),
+        given=given,
     )
     write_secret_file(out, encode_wallet(wallet))
     shown = {"consent_id": wallet.consent_id, "case_id": wallet.case_id, "file": str(out)}
@@ -128,8 +157,9 @@ def sign(draft: Path, out: Path, as_json: bool) -> None:
 
 @consent.command(name="inspect")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--language", type=click.Choice(["en", "zh", "both"]), default="both", show_default=True)
 @json_option
-def inspect(file: Path, as_json: bool) -> None:
+def inspect(file: Path, language: str, as_json: bool) -> None:
     """Verify the consent in FILE (a wallet, or a token as text) and say what it allows to whom.
 
     Example: claimnode consent inspect wallet.json
@@ -142,15 +172,18 @@ def inspect(file: Path, as_json: bool) -> None:
     if as_json:
         print_json({"consent_id": decoded.consent_id, "consent": msgspec.to_builtins(decoded.consent)})
     else:
-        print_text("\n".join(describe_consent(decoded)))
+        print_text("\n".join(describe_consent(decoded, language)))
 
 
 @consent.command(name="submit")
 @click.argument("wallet", type=click.Path(path_type=Path))
+@attestation_option
 @click.option("--genesis", type=click.Path(path_type=Path), help="Trusted genesis (default for a folder: its own).")
 @node_options
 @json_option
-def submit(wallet: Path, genesis: Path | None, client: NodeClient, as_json: bool) -> None:
+def submit(
+    wallet: Path, attestations: tuple[Path, ...], genesis: Path | None, client: NodeClient, as_json: bool
+) -> None:
     """Put the consent in WALLET on the ledger, and hand the payee's account, sealed, to its insurers.
 
     The insurers' keys come from the genesis that you trust, not from the node that is asked.
@@ -158,8 +191,9 @@ def submit(wallet: Path, genesis: Path | None, client: NodeClient, as_json: bool
     Example: claimnode consent submit wallet.json --node net/hospital
     """
     held = open_wallet(wallet)
+    listed = read_attestations(attestations)
     keys = _insurer_keys(held, genesis or _folder_genesis(client))
-    outcome = require_final(client.grant([held.token], wait_s=WAIT_S))
+    outcome = require_final(client.grant([held.token], attestations=listed, wait_s=WAIT_S))
     client.relay_payee(held.token, seal_payee(held, keys))
     _print_outcome(held, outcome, as_json)
 
@@ -186,18 +220,6 @@ def _print_outcome(held: ConsentWallet, outcome: dict[str, Any], as_json: bool) 
         print_text(f"final at height {outcome['height']} ({format_time(outcome['time_ms'])}): {held.consent_id}")
 
 
-def require_final(outcome: dict[str, Any]) -> dict[str, Any]:
-    """The outcome of a submission that became final and was accepted. Raises NetworkFailure, AnswerIsNo."""
-    if outcome.get("status") != "final":
-        raise NetworkFailure(
-            "pending", f"transaction {outcome['tx_id']} is not final after {WAIT_S} s; ask for it later"
-        )
-    code = outcome["receipt"]["code"]
-    if code != "ok":
-        raise AnswerIsNo(code, f"the ledger refused transaction {outcome['tx_id']}")
-    return outcome
-
-
 def _insurer_keys(held: ConsentWallet, genesis: Path) -> list[str]:
     known = {member.id: member.envelope_key for member in decode_genesis(genesis.read_bytes()).participants}
     insurers = [item.participant for item in decode_consent(held.token).consent.grantees if item.rank is not None]
@@ -213,12 +235,11 @@ def _folder_genesis(client: NodeClient) -> Path:
     return client.folder / "genesis.json"
 
 
-def open_wallet(path: Path) -> ConsentWallet:
-    """The wallet in a private file. Raises CliError."""
+def _make(**terms: Any) -> ConsentWallet:
     try:
-        return decode_wallet(read_secret_file(path))
-    except WalletError as error:
-        raise CliError(error.code, f"{path}: {error.detail}") from None
+        return make_consent(**terms)
+    except ValueError as error:
+        raise CliError("draft", str(error)) from None
 
 
 def _read_token(path: Path) -> str:
@@ -245,12 +266,8 @@ def _as_draft(content: Any, path: Path) -> Draft:
 
 
 def _milliseconds(text: str) -> int:
-    return int(_instant(text).timestamp()) * 1000
+    return int(read_instant(text).timestamp()) * 1000
 
 
-def _instant(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise CliError("time", f"{text!r} is no ISO date or time; write 2025-01-06T08:00:00+08:00") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+for _command in COMMANDS:
+    consent.add_command(_command)

@@ -7,6 +7,8 @@ form, an order and a birthday are hashes and commitments.
 
 from msgspec import Struct
 
+from contracts.calendar import day_number, is_date
+
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 ATTESTED_MS = 30 * DAY_MS
@@ -69,6 +71,18 @@ class ConsentLife(_Part, frozen=True):
     asked: AskedKey | None = None
     rekeyed_ms: int | None = None
     vetoed_ms: int | None = None
+
+
+def of_age_ms(birthday: str, utc_offset_minutes: int = 480) -> int:
+    """Block time at which an 18th birthday begins in the network's zone; `birthday` is a real date, YYYY-MM-DD.
+
+    Born on a leap day: the last day of February (Civil Code of the PRC, article 202). Raises ValueError `birthday`.
+    """
+    if not is_date(birthday):
+        raise ValueError("birthday: write a date as YYYY-MM-DD")
+    day = f"{int(birthday[:4]) + 18:04d}{birthday[4:]}"
+    days = day_number(day if is_date(day) else day[:8] + "28") - day_number("1970-01-01")
+    return days * DAY_MS - utc_offset_minutes * 60_000
 
 
 PLAIN_CONSENT = ConsentLife()

@@ -7,11 +7,13 @@ nothing, and nothing is acknowledged that does not open to its commitment.
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from contracts.commitments import commit
+from contracts.consentlife import ATTESTED_MS, of_age_ms
 from contracts.errors import InputError
 from contracts.identifiers import derive_case_id
 from contracts.tokens import (
@@ -55,7 +57,9 @@ class WalletError(Exception):
 
 
 class ConsentWallet(Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything the holder of one consent needs. `payee` opens the consent's payee commitment. Its repr is short."""
+    """Everything the holder of one consent needs. `payee` opens the consent's payee commitment, `ward` that of the
+    ward's birthday; a standing consent has a `case_secret`. `pending` is the token with which these keys take the place
+    of others, until the ledger has it. Its repr is short."""
 
     network: NetworkId
     consent_id: Hex32
@@ -65,6 +69,9 @@ class ConsentWallet(Struct, frozen=True, forbid_unknown_fields=True):
     slip: Hex32
     payee: dict[str, Any]
     token: str
+    case_secret: Hex32 | None = None
+    ward: dict[str, Any] | None = None
+    pending: str | None = None
 
     def __repr__(self) -> str:
         return f"ConsentWallet(consent_id={self.consent_id!r})"
@@ -78,6 +85,22 @@ class Mail(Struct, frozen=True):
     content: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """How a consent was given: beside `self` for one case, see contracts.consentbases. `form` is the hash of the signed
+    form, `birthday` (YYYY-MM-DD) a ward's."""
+
+    basis: Literal["self", "paper", "guardian", "emergency", "court"] = "self"
+    scope: Literal["case", "standing"] = "case"
+    form: str | None = None
+    birthday: str | None = None
+    delegable: bool = False
+
+
+SELF = Given()
+"""The customer, for one case."""
+
+
 def make_consent(
     *,
     network: str,
@@ -87,19 +110,22 @@ def make_consent(
     payee: dict[str, Any],
     nbf_ms: int,
     exp_ms: int,
+    given: Given = SELF,
     chance: Chance = os.urandom,
 ) -> ConsentWallet:
-    """A signed consent for one case, with fresh keys, mailbox and revocation slip.
+    """A signed consent, with fresh keys, mailbox and revocation slip.
 
-    `payee` names the account to be paid; it gets a salt here and only its commitment enters the token.
+    `payee` names the account to be paid; it gets a salt here and only its commitment enters the token. On another
+    basis than `self` it ends after 30 days at the latest, a guardian's on the ward's 18th birthday.
     """
     seed, mailbox, slip = chance(32), chance(32), chance(32)
     opening = {**payee, "salt": chance(32).hex()}
+    ward = None if given.birthday is None else {"birthday": given.birthday, "salt": chance(32).hex()}
     consent = Consent(
         v=1,
         network=network,
-        basis="self",
-        scope="case",
+        basis=given.basis,
+        scope=given.scope,
         key=ed25519.public_key(seed).hex(),
         nonce=chance(16).hex(),
         hospitals=tuple(hospitals),
@@ -110,8 +136,10 @@ def make_consent(
         revoke_hash=tagged_hex("revocation-slip", slip),
         notify="mailbox",
         nbf_ms=nbf_ms,
-        exp_ms=exp_ms,
-        delegable=False,
+        exp_ms=last_ms(given, nbf_ms, exp_ms),
+        delegable=given.delegable,
+        form_hash=given.form or UNSET,
+        ward_commit=UNSET if ward is None else commit("ward", ward),
     )
     token = encode_token(consent, CONSENT_TYPE, seed)
     consent_id = decode_consent(token).consent_id
@@ -124,7 +152,19 @@ def make_consent(
         slip=slip.hex(),
         payee=opening,
         token=token,
+        case_secret=chance(32).hex() if given.scope == "standing" else None,
+        ward=ward,
     )
+
+
+def last_ms(given: Given, nbf_ms: int, exp_ms: int) -> int:
+    """When a consent given like this ends: at `exp_ms`, or before it where its basis says so."""
+    ends = [exp_ms]
+    if given.basis != "self":
+        ends.append(nbf_ms + ATTESTED_MS)
+    if given.birthday is not None:
+        ends.append(of_age_ms(given.birthday))
+    return min(ends)
 
 
 def standard_grantees(

@@ -18,6 +18,7 @@ from contracts.states import (
     ClaimState,
     ConsentState,
     PayoutState,
+    read_claim,
     read_consent,
     read_parameters,
     read_payout,
@@ -227,7 +228,8 @@ class Payer:
             keepers = keepers_of(consent)
             envelope = seal_parcel(self._ports, "settlement", payout_id, opening, [], consent.mailbox_key)
             with self._ports.vault.transaction():
-                post(self._ports, "settlement", payout_id, consent.case_id, envelope, keepers)
+                claim = read_claim(self._ports.ledger.final.read, payout.claim_id)
+                post(self._ports, "settlement", payout_id, claim.case_id if claim else None, envelope, keepers)
                 self._ports.vault.put_secret(told, payout.settlement_commit)
         final = self._ports.ledger.final
         if not isinstance(payout.settled_ms, int) or final.time_ms <= payout.settled_ms + _contest_ms(final.read):

@@ -23,6 +23,7 @@ from node.api import (
     backtests,
     claims,
     claimwords,
+    consents,
     contracts,
     customers,
     effects,
@@ -116,6 +117,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     feedback.add_routes(app, roles)
     customers.add_routes(app, node, roles)
     claimwords.add_routes(app, node)
+    consents.add_routes(app, node)
     evidence.add_routes(app, node, roles, directory)
     risks.add_routes(app, roles)
     payments.add_routes(app, roles.desk)

@@ -7,11 +7,12 @@ invent one. Knows tokens. Must not know who the customer is: no token has a fiel
 from typing import Annotated
 
 from fastapi import FastAPI
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.bodies import MAX_TOKEN_CHARS, ConsentGrant, ConsentRevoke, PayoutAck, PayoutContest
+from contracts.consentbodies import Attestations
 from contracts.states import read_consent
 from contracts.tokens import (
     decode_acknowledgement,
@@ -37,6 +38,8 @@ class Consents(Struct, frozen=True, forbid_unknown_fields=True):
     """Consent tokens to put on the ledger."""
 
     tokens: Annotated[tuple[Token, ...], Meta(min_length=1, max_length=MAX_TOKENS)]
+    attestations: Attestations = ()
+    """Of tokens that others signed for the customer."""
 
 
 class RevocationRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,7 +70,7 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort) -> None:
         """Relay consent tokens; their signatures are checked before anything is sent."""
         body = await read_body(request, Consents)
         consent_ids = [decode_consent(token).consent_id for token in body.tokens]
-        tx_id = await node.submit("consent.grant", ConsentGrant(tokens=body.tokens))
+        tx_id = await node.submit("consent.grant", ConsentGrant(body.tokens, body.attestations or UNSET))
         return await respond(node, tx_id, wait, consent_ids=consent_ids)
 
     @app.get("/v1/consents/{consent_id}")

@@ -37,7 +37,7 @@ class Counter:
         receipt = {"code": self.code, "results": []}
         return {"tx_id": "t", "status": self.status, "height": 7, "time_ms": 0, "receipt": receipt}
 
-    def grant(self, tokens: list[str], *, wait_s: int) -> dict[str, Any]:
+    def grant(self, tokens: list[str], *, attestations: list[Any], wait_s: int) -> dict[str, Any]:
         self.tokens += tokens
         return self._outcome()
 
