@@ -8,10 +8,11 @@ dossier was verified by the auditor, and all validators agree.
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cli.demo_episode import EpisodeResult, EpisodeRunner
     from cli.demo_network import DemoNetwork, ValidatorReport
     from cli.episodes import Episode, EpisodeSource
+    from cli.scenarios.stage import Scenario, ScenarioResult
 
 DEFAULT_EPISODES: Final = 12
 MAX_EPISODES: Final = 2_000
@@ -41,8 +43,9 @@ MARGIN_DAYS: Final = 7
     "--episodes", "count", type=click.IntRange(1, MAX_EPISODES), help="How many (default 12, or all of --data)."
 )
 @click.option("--keep", type=click.Path(path_type=Path), help="New folder to keep keys, ledgers and dossiers in.")
+@click.option("--scenario", "names", multiple=True, help="A scenario by name, or all; with --episodes beside them.")
 @json_option
-def demo(data: Path | None, count: int | None, keep: Path | None, as_json: bool) -> None:
+def demo(data: Path | None, count: int | None, keep: Path | None, names: tuple[str, ...], as_json: bool) -> None:
     """Run a network of hospital, insurers, commission and TPA on this machine, from consent to settled payout.
 
     Four validators, each a process of its own with SQLite, and a second insurer that follows. Half-way one
@@ -52,31 +55,38 @@ def demo(data: Path | None, count: int | None, keep: Path | None, as_json: bool)
     \b
     Example: claimnode demo
              claimnode demo --episodes 20 --keep demo-run --json
+             claimnode demo --scenario all
     """
     from cli.processes import end_on_sigterm
 
-    source = _source(data)
-    episodes = list(islice(source.episodes(), count or (None if data else DEFAULT_EPISODES)))
-    if not episodes:
+    source, scenarios = _source(data), _choose(names)
+    wanted = count or (None if data else 0 if scenarios else DEFAULT_EPISODES)
+    episodes = list(islice(source.episodes(), wanted))
+    if not episodes and not scenarios:
         raise CliError("no_episodes", f"{data} holds no stay that could become an episode")
     end_on_sigterm()
     with _work_folder(keep) as folder:
-        results, validators = _run(episodes, folder)
-    answer = build_answer(episodes, results, validators)
+        results, told, validators = _run(episodes, scenarios, folder)
+    answer = build_answer(episodes, results, validators, told)
     if as_json:
         print_json(answer)
     else:
         _print_people(answer, results, source)
     if not answer["ok"]:
         raise AnswerIsNo(
-            "demo", "not everything came out as expected: " + "; ".join(find_faults(episodes, results, validators))
+            "demo",
+            "not everything came out as expected: " + "; ".join(find_faults(episodes, results, validators, told)),
         )
 
 
 def build_answer(
-    episodes: "Sequence[Episode]", results: "Sequence[EpisodeResult]", validators: "Sequence[ValidatorReport]"
+    episodes: "Sequence[Episode]",
+    results: "Sequence[EpisodeResult]",
+    validators: "Sequence[ValidatorReport]",
+    told: "Sequence[ScenarioResult]" = (),
 ) -> dict[str, Any]:
-    """The JSON document of the interface."""
+    """The JSON document of the interface; `scenarios` only where some were asked for."""
+    from cli.demo_scenarios import show_scenario
     from cli.episodes import STATUSES
 
     return {
@@ -108,15 +118,21 @@ def build_answer(
             for item in validators
         ],
         "counts": {status: sum(result.status == status for result in results) for status in STATUSES},
-        "ok": not find_faults(episodes, results, validators),
+        **({"scenarios": [show_scenario(item) for item in told]} if told else {}),
+        "ok": not find_faults(episodes, results, validators, told),
     }
 
 
 def find_faults(
-    episodes: "Sequence[Episode]", results: "Sequence[EpisodeResult]", validators: "Sequence[ValidatorReport]"
+    episodes: "Sequence[Episode]",
+    results: "Sequence[EpisodeResult]",
+    validators: "Sequence[ValidatorReport]",
+    told: "Sequence[ScenarioResult]" = (),
 ) -> list[str]:
     """What differs from what was expected, one line each."""
-    faults = []
+    from cli.scenarios.stage import find_scenario_faults
+
+    faults = find_scenario_faults(told)
     for episode, result in zip(episodes, results, strict=True):
         expected = episode.expected
         names = ("status", "decision", "amount_fen", "refusal_code")
@@ -165,23 +181,39 @@ def _source(data: Path | None) -> "EpisodeSource":
     return FhirEpisodes(data)
 
 
-def _run(episodes: "Sequence[Episode]", folder: Path) -> "tuple[list[EpisodeResult], list[ValidatorReport]]":
+def _choose(names: tuple[str, ...]) -> "list[Scenario]":
+    """The scenarios that were asked for. Raises CliError `scenario`."""
+    from cli.scenarios import ALL, NAMES, choose
+
+    unknown = [name for name in names if name not in (ALL, *NAMES)]
+    if unknown:
+        raise CliError("scenario", f"there is no scenario {unknown[0]}; there are {ALL}, {', '.join(NAMES)}")
+    return choose(names)
+
+
+def _run(
+    episodes: "Sequence[Episode]", scenarios: "Sequence[Scenario]", folder: Path
+) -> "tuple[list[EpisodeResult], list[ScenarioResult], list[ValidatorReport]]":
     from cli.demo_episode import EpisodeRunner
     from cli.demo_network import demo_network
+    from cli.demo_scenarios import audit_scenarios
+    from cli.scenarios.stage import run_scenario
 
     print_note("starting five nodes ...")
     years = {int(invoice["issue_date"][:4]) for episode in episodes for invoice in episode.invoices}
     with demo_network(folder / "net", base_time_ms(episodes), years) as network:
         runner = EpisodeRunner(network.genesis.network, network.clients, network.envelope_keys)
-        results = _run_episodes(episodes, runner, network)
+        plays: list[Callable[[], Any]] = [*_episode_plays(episodes, runner)]
+        plays += [partial(run_scenario, item, runner) for item in scenarios]
+        ended = _run_plays(plays, runner, network)
+        results, told = ended[: len(episodes)], ended[len(episodes) :]
         results = _audit(results, network, folder)
-        return results, network.validators()
+        told = audit_scenarios(told, network, folder / "dossiers", folder / "net" / "genesis.json")
+        return results, told, network.validators()
 
 
-def _run_episodes(
-    episodes: "Sequence[Episode]", runner: "EpisodeRunner", network: "DemoNetwork"
-) -> "list[EpisodeResult]":
-    """All episodes, a few at a time; one validator is killed when half of them are through."""
+def _episode_plays(episodes: "Sequence[Episode]", runner: "EpisodeRunner") -> "list[Callable[[], EpisodeResult]]":
+    """Each waits for the episode that it comes after."""
     ended = {episode.id: threading.Event() for episode in episodes}
 
     def run(episode: "Episode") -> "EpisodeResult":
@@ -192,13 +224,18 @@ def _run_episodes(
         finally:
             ended[episode.id].set()
 
-    with ThreadPoolExecutor(AT_ONCE) as pool, _progress(len(episodes)) as advance:
-        futures = [pool.submit(run, episode) for episode in episodes]
+    return [partial(run, episode) for episode in episodes]
+
+
+def _run_plays(plays: Sequence[Callable[[], Any]], runner: "EpisodeRunner", network: "DemoNetwork") -> list[Any]:
+    """Episodes and scenarios, a few at a time; one validator is killed when half of them are through."""
+    with ThreadPoolExecutor(AT_ONCE) as pool, _progress(len(plays)) as advance:
+        futures = [pool.submit(play) for play in plays]
         try:
             for number, future in enumerate(as_completed(futures), start=1):
                 future.result()
                 advance()
-                if number == (len(episodes) + 1) // 2:
+                if number == (len(plays) + 1) // 2:
                     print_note("killing one validator, and bringing it back ...")
                     network.kill_and_recover()
         except BaseException:
@@ -260,10 +297,11 @@ def _progress(length: int) -> Iterator[Any]:
 
 
 def _print_people(answer: dict[str, Any], results: "Sequence[EpisodeResult]", source: "EpisodeSource") -> None:
-    columns = ("id", "episode", "reported", "discharged", "outcome", "amount", "authorised in", "dossier")
-    print_table(columns, [_row(shown) for shown in answer["episodes"]])
-    counts = ", ".join(f"{count} {status}" for status, count in answer["counts"].items() if count)
-    print_text(f"\n{len(results)} episodes: {counts}")
+    if "scenarios" in answer:
+        from cli.demo_scenarios import print_scenarios
+
+        print_scenarios(answer["scenarios"])
+    _print_episodes(answer, results)
     for item in answer["validators"]:
         fate = "killed and recovered, " if item["recovered"] else "killed, NOT recovered, " if item["killed"] else ""
         print_text(f"validator {item['name']}: {fate}height {item['height']}, state {item['state_root'][:16]}")
@@ -272,6 +310,15 @@ def _print_people(answer: dict[str, Any], results: "Sequence[EpisodeResult]", so
         print_text(
             f"{len(skipped)} lines of the source were no resource, the first: {skipped[0].id} {skipped[0].reason}"
         )
+
+
+def _print_episodes(answer: dict[str, Any], results: "Sequence[EpisodeResult]") -> None:
+    if not results:
+        return
+    columns = ("id", "episode", "reported", "discharged", "outcome", "amount", "authorised in", "dossier")
+    print_table(columns, [_row(shown) for shown in answer["episodes"]])
+    counts = ", ".join(f"{count} {status}" for status, count in answer["counts"].items() if count)
+    print_text(f"\n{len(results)} episodes: {counts}")
 
 
 def _row(shown: dict[str, Any]) -> tuple[str, ...]:

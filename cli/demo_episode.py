@@ -82,10 +82,7 @@ class EpisodeRunner:
         result = EpisodeResult(id=episode.id, label=episode.label, status="refused", currency=episode.currency)
         if episode.not_reported is not None:
             return replace(result, refusal_code=episode.not_reported)
-        policy_ids = [self._commit(policy, episode.currency) for policy in episode.policies]
-        insurers = list(dict.fromkeys(policy.insurer for policy in episode.policies))
-        wallet = self._make_consent(episode, insurers, policy_ids)
-        stay = _Stay(self, episode, wallet, insurers)
+        stay = self.begin(episode, [self.commit(policy, episode.currency) for policy in episode.policies])
         try:
             stay.grant()
             stay.admit()
@@ -93,6 +90,11 @@ class EpisodeRunner:
             return stay.conclude(result)
         except Refused as refusal:
             return stay.describe(replace(result, refusal_code=refusal.code))
+
+    def begin(self, episode: Episode, policy_ids: Sequence[str]) -> "Stay":
+        """The stay of an episode under policies that were committed to before, in their order."""
+        insurers = list(dict.fromkeys(policy.insurer for policy in episode.policies))
+        return Stay(self, episode, self._make_consent(episode, insurers, policy_ids), insurers)
 
     def client(self, participant: str) -> NodeClient:
         """The operator's client of a participant's node. Raises CliError `participant`."""
@@ -104,7 +106,7 @@ class EpisodeRunner:
         """The registered envelope key, in hexadecimal."""
         return self._envelope_keys[participant]
 
-    def _commit(self, policy: EpisodePolicy, currency: str) -> str:
+    def commit(self, policy: EpisodePolicy, currency: str) -> str:
         """The insurer commits to the policy before any consent names it."""
         answer = self.client(policy.insurer).commit_policies(
             [
@@ -135,62 +137,63 @@ class EpisodeRunner:
         )
 
 
-class _Stay:
+class Stay:
     """One patient's stay, as the hospital's staff and the customer's software go through it."""
 
     def __init__(self, runner: EpisodeRunner, episode: Episode, wallet: ConsentWallet, insurers: Sequence[str]) -> None:
         self._runner = runner
         self._episode = episode
-        self._wallet = wallet
+        self.wallet = wallet
         self._hospital = runner.client(episode.hospital)
-        self._claims = {name: derive_claim_id(wallet.case_id, name) for name in insurers}
+        self.claims = {name: derive_claim_id(wallet.case_id, name) for name in insurers}
         self._records: list[str] = []
-        self._acknowledged: set[str] = set()
+        self.received: dict[str, int] = {}
+        """By payout, what the customer's own mail says that it got, in minor units; each was acknowledged."""
         self._deadline = time.monotonic() + EPISODE_S
 
     def grant(self) -> None:
         """The customer's consent, and the account to be paid, sealed to the insurers."""
         if self._episode.consent == "missing":
             return
-        require_ok(self._hospital.grant([self._wallet.token], wait_s=FINAL_S))
-        keys = [self._runner.envelope_key(name) for name in self._claims]
-        self._hospital.relay_payee(self._wallet.token, seal_payee(self._wallet, keys))
+        require_ok(self._hospital.grant([self.wallet.token], wait_s=FINAL_S))
+        keys = [self._runner.envelope_key(name) for name in self.claims]
+        self._hospital.relay_payee(self.wallet.token, seal_payee(self.wallet, keys))
 
     def admit(self) -> None:
         """Admission: the ledger itself reports the claim to each insurer."""
-        self._publish([("admission", self._episode.admission)])
-        for insurer, claim_id in self._claims.items():
+        self.publish([("admission", self._episode.admission)])
+        for insurer, claim_id in self.claims.items():
             while self._runner.client(insurer).find(f"/v1/claims/{claim_id}") is None:
-                self._pause("reported")
+                self.pause("reported")
         if self._episode.consent == "revoked_before_discharge":
-            slip = self._wallet.slip
-            require_ok(self._hospital.revoke(self._wallet.consent_id, slip=slip, wait_s=FINAL_S))
+            slip = self.wallet.slip
+            require_ok(self._hospital.revoke(self.wallet.consent_id, slip=slip, wait_s=FINAL_S))
 
     def discharge(self) -> None:
         """Discharge summary, invoices and lists, published together."""
-        self._publish(discharge_documents(self._episode))
+        self.publish(discharge_documents(self._episode))
 
     def conclude(self, result: EpisodeResult) -> EpisodeResult:
         """Wait for the end: paid and acknowledged, decided without payment, or in front of a person."""
         while True:
-            details = self._details()
+            details = self.details()
             if any(detail["ready_ms"] is None for detail in details):
                 self._check_records()
             if any(payout["status"] == "SETTLED_CLAIMED" for detail in details for payout in detail["payouts"]):
-                self._acknowledge_settlements()
+                self.acknowledge()
             if any(detail["status"] == "stopped" for detail in details):
                 raise Refused("CONSENT_REVOKED")
             if any(detail["status"] == "in_review" for detail in details):
                 return self.describe(replace(result, status="in_review"))
             if details and all(detail["status"] == "closed" for detail in details):
                 return self._closed(result, details)
-            self._pause("concluded")
+            self.pause("concluded")
 
     def describe(self, result: EpisodeResult) -> EpisodeResult:
         """Times and claims, as far as the ledger has them."""
         claims = [
             view
-            for insurer, claim_id in self._claims.items()
+            for insurer, claim_id in self.claims.items()
             if (view := self._runner.client(insurer).find(f"/v1/claims/{claim_id}")) is not None
         ]
         if not claims:
@@ -214,9 +217,9 @@ class _Stay:
         steps = sum(int(detail["human_steps"]) for detail in details)
         return self.describe(replace(result, status=status, decision=decision, amount_fen=amount, human_steps=steps))
 
-    def _publish(self, documents: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    def publish(self, documents: Sequence[tuple[str, dict[str, Any]]]) -> None:
         try:
-            answer = self._hospital.publish(self._wallet.consent_id, documents, wait_s=FINAL_S)
+            answer = self._hospital.publish(self.wallet.consent_id, documents, wait_s=FINAL_S)
         except CliError as error:
             if error.code == "CONSENT_MISSING":
                 raise Refused(error.code) from None
@@ -236,36 +239,36 @@ class _Stay:
             if record["status"] == "REJECTED":
                 raise Refused("EVIDENCE_INVALID")
 
-    def _details(self) -> list[dict[str, Any]]:
+    def details(self) -> list[dict[str, Any]]:
         found = (
             self._runner.client(insurer).find(f"/v1/claims/{claim_id}/decision")
-            for insurer, claim_id in self._claims.items()
+            for insurer, claim_id in self.claims.items()
         )
         return [detail for detail in found if detail is not None]
 
-    def _acknowledge_settlements(self) -> None:
+    def acknowledge(self) -> None:
         """What the customer's software does by itself: open the notice, compare it with the ledger, say thanks."""
-        mail = self._hospital.find(f"/v1/consents/{self._wallet.consent_id}/mail")
+        mail = self._hospital.find(f"/v1/consents/{self.wallet.consent_id}/mail")
         for item in mail["items"] if mail else ():
-            if item["kind"] != "settlement" or item["subject"] in self._acknowledged:
+            if item["kind"] != "settlement" or item["subject"] in self.received:
                 continue
-            message = open_mail(self._wallet, bytes.fromhex(item["envelope"]))
+            message = open_mail(self.wallet, bytes.fromhex(item["envelope"]))
             payout = self._find_payout(message.subject)
             if payout is None or payout["status"] != "SETTLED_CLAIMED":
                 continue
-            token = make_acknowledgement(self._wallet, message.subject, payout["settlement_commit"], message.content)
+            token = make_acknowledgement(self.wallet, message.subject, payout["settlement_commit"], message.content)
             require_ok(self._hospital.acknowledge(token, wait_s=FINAL_S))
-            self._acknowledged.add(message.subject)
+            self.received[message.subject] = int(message.content["amount_fen"])
 
     def _find_payout(self, payout_id: str) -> dict[str, Any] | None:
-        for claim_id in self._claims.values():
+        for claim_id in self.claims.values():
             claim = self._hospital.find(f"/v1/claims/{claim_id}")
             for payout in claim["payouts"] if claim else ():
                 if payout["payout_id"] == payout_id:
                     return dict(payout)
-        return None
+        return next((item for item in self._hospital.pages("/v1/payouts") if item["payout_id"] == payout_id), None)
 
-    def _pause(self, what: str) -> None:
+    def pause(self, what: str) -> None:
         if time.monotonic() > self._deadline:
             raise NetworkFailure("timeout", f"episode {self._episode.id} was not {what} within {EPISODE_S:.0f} s")
         self._runner.pause()

@@ -45,7 +45,10 @@ class SeededEpisodes:
         return ()
 
 
-def _benefit(ratio_bp: int, *, deductible_fen: int = 0, waiting_days: int = 30) -> dict[str, Any]:
+def build_benefit(
+    ratio_bp: int, *, deductible_fen: int = 0, waiting_days: int = 30, annual_limit_fen: int | None = None
+) -> dict[str, Any]:
+    """In-patient expenses within the catalogue, at this ratio for employees and half for dependants."""
     kind = "per_case" if deductible_fen else "none"
     return {
         "type": "inpatient_expense",
@@ -54,14 +57,14 @@ def _benefit(ratio_bp: int, *, deductible_fen: int = 0, waiting_days: int = 30) 
         "deductible": {"type": kind, "amount_fen": deductible_fen},
         "waiting_days": waiting_days,
         "per_visit_limit_fen": None,
-        "annual_limit_fen": None,
+        "annual_limit_fen": annual_limit_fen,
         "lifetime_limit_fen": None,
     }
 
 
 def _product(plans: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
     """Tables with every default filled in, as a release has them: the plain one is `products/demo-group`."""
-    benefits = plans or {"STD": _benefit(PLAN_RATIO_BP)}
+    benefits = plans or {"STD": build_benefit(PLAN_RATIO_BP)}
     tables: dict[str, Any] = {
         "product_code": "DEMO-GROUP",
         "pre_existing": "exclude",
@@ -77,7 +80,7 @@ def _product(plans: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
     return read_product(tables)
 
 
-def _policy(
+def build_policy(
     number: int,
     *,
     insurer: str = "insurer",
@@ -85,8 +88,9 @@ def _policy(
     first_effective: str = "2020-04-01",
     plans: dict[str, dict[str, Any]] | None = None,
     plan_of_year: Callable[[int], str] = lambda _: "STD",
+    lanes: dict[str, Any] | None = None,
 ) -> EpisodePolicy:
-    """Calendar policy years from 2020 to 2025; the first starts with the cover."""
+    """Calendar policy years from 2020 to 2025; the first starts with the cover. `lanes`: see contracts/cases/lanes."""
     periods = [
         {
             "id": str(year),
@@ -104,11 +108,12 @@ def _policy(
         "periods": periods,
         "history": [],
         "excluded_icd_prefixes": [],
+        **({"lanes": lanes} if lanes else {}),
     }
     return EpisodePolicy(insurer=insurer, terms=terms, product=_product(plans))
 
 
-def _episode(
+def build_episode(
     number: int,
     label: str,
     patient: str,
@@ -123,6 +128,7 @@ def _episode(
     expected: Expected,
     **more: Any,
 ) -> Episode:
+    """One stay with one invoice, under `policy` or else a plain one. `more`: other fields of an Episode."""
     person = {"name": patient, "id_number": f"33010119{60 + number % 40}{1 + number % 12:02d}15{number:04d}"}
     invoice = build_invoice(
         number=number,
@@ -138,7 +144,7 @@ def _episode(
         id=f"E{number:03d}",
         label=label,
         patient=person,
-        policies=(policy or _policy(number),),
+        policies=more.pop("policies", None) or (policy or build_policy(number),),
         admission=build_admission(person, number, admitted, illness),
         discharge=build_discharge(person, number, admitted, discharged, illness, invoices),
         invoices=invoices,
@@ -150,7 +156,7 @@ def _episode(
 
 def _founding() -> Episode:
     """Base 4,862.50 - 2,311.80 - 324.00 = 2,226.70; 90 % = 2,004.03."""
-    return _episode(
+    return build_episode(
         1,
         "endometrial polyp, straight through",
         "王女士",
@@ -165,7 +171,7 @@ def _founding() -> Episode:
 
 def _invalid_invoice() -> Episode:
     """One yuan more in cash than the total holds: identities 1 and 2 both fail (V08, V09)."""
-    episode = _episode(
+    episode = build_episode(
         2,
         "invoice does not add up",
         "李建国",
@@ -184,7 +190,7 @@ def _invalid_invoice() -> Episode:
 def _duplicate() -> Episode:
     """The founding case's invoice once more, with a second insurer that knows nothing of the first."""
     first = _founding()
-    episode = _episode(
+    episode = build_episode(
         3,
         "same invoice at a second insurer",
         "王女士",
@@ -192,7 +198,7 @@ def _duplicate() -> Episode:
         discharged="2021-12-06",
         total_fen=486_250,
         pooled_fen=231_180,
-        policy=_policy(3, insurer="insurer-b"),
+        policy=build_policy(3, insurer="insurer-b"),
         expected=Expected("refused", None, None, "DUPLICATE_OF"),
         after=first.id,
     )
@@ -201,7 +207,7 @@ def _duplicate() -> Episode:
 
 def _over_threshold() -> Episode:
     """Claimed 38,600.00 - 21,400.00 = 17,200.00, over the 5,000.00 that are paid unseen."""
-    return _episode(
+    return build_episode(
         4,
         "over the review threshold",
         "张秀英",
@@ -215,7 +221,7 @@ def _over_threshold() -> Episode:
 
 
 def _no_consent() -> Episode:
-    return _episode(
+    return build_episode(
         5,
         "no consent",
         "刘洋",
@@ -230,7 +236,7 @@ def _no_consent() -> Episode:
 
 
 def _revoked() -> Episode:
-    return _episode(
+    return build_episode(
         6,
         "consent revoked before discharge",
         "陈静",
@@ -246,8 +252,8 @@ def _revoked() -> Episode:
 
 def _cross_year() -> Episode:
     """8 nights, 4 in each policy year. Base 6,400.00 - 4,800.00 = 1,600.00: half at 80 %, half at 90 % = 1,360.00."""
-    plans = {"STD": _benefit(8_000), "PLUS": _benefit(9_000)}
-    return _episode(
+    plans = {"STD": build_benefit(8_000), "PLUS": build_benefit(9_000)}
+    return build_episode(
         7,
         "stay across two policy years",
         "杨勇",
@@ -256,14 +262,14 @@ def _cross_year() -> Episode:
         illness=ILLNESSES[2],
         total_fen=640_000,
         pooled_fen=480_000,
-        policy=_policy(7, plans=plans, plan_of_year=lambda year: "STD" if year < 2023 else "PLUS"),
+        policy=build_policy(7, plans=plans, plan_of_year=lambda year: "STD" if year < 2023 else "PLUS"),
         expected=Expected("paid", "approved", 136_000),
     )
 
 
 def _waiting_period() -> Episode:
     """Covered from 2023-06-01; with 30 days of waiting, 2023-07-01 would be the first covered day."""
-    return _episode(
+    return build_episode(
         8,
         "diagnosis within the waiting period",
         "黄丽",
@@ -272,14 +278,14 @@ def _waiting_period() -> Episode:
         illness=ILLNESSES[3],
         total_fen=890_000,
         pooled_fen=560_000,
-        policy=_policy(8, first_effective="2023-06-01"),
+        policy=build_policy(8, first_effective="2023-06-01"),
         expected=Expected("declined", "declined", 0),
     )
 
 
 def _below_deductible() -> Episode:
     """Base 5,100.00 - 4,300.00 = 800.00, all of it within the deductible of 1,000.00."""
-    return _episode(
+    return build_episode(
         9,
         "everything within the deductible",
         "赵敏",
@@ -288,14 +294,14 @@ def _below_deductible() -> Episode:
         illness=ILLNESSES[4],
         total_fen=510_000,
         pooled_fen=430_000,
-        policy=_policy(9, plans={"STD": _benefit(9_000, deductible_fen=100_000)}),
+        policy=build_policy(9, plans={"STD": build_benefit(9_000, deductible_fen=100_000)}),
         expected=Expected("zero", "zero_pay", 0),
     )
 
 
 def _dependant() -> Episode:
     """Base 3,333.35 - 1,200.00 - 133.34 = 2,000.01; 50 % = 1,000.005, half up to 1,000.01."""
-    return _episode(
+    return build_episode(
         10,
         "dependant, half a fen rounded up",
         "周子涵",
@@ -305,7 +311,7 @@ def _dependant() -> Episode:
         total_fen=333_335,
         pooled_fen=120_000,
         self_funded_fen=13_334,
-        policy=_policy(10, relation="dependant"),
+        policy=build_policy(10, relation="dependant"),
         expected=Expected("paid", "approved", 100_001),
     )
 
@@ -334,7 +340,7 @@ def _generated(number: int) -> Episode:
     self_funded = draw.randrange(0, (total - pooled) // 4)
     payable = ((total - pooled - self_funded) * PLAN_RATIO_BP + 5_000) // 10_000
     illness = draw.choice(ILLNESSES)
-    return _episode(
+    return build_episode(
         number,
         f"ordinary stay, {illness[0]}",
         draw.choice(SURNAMES) + draw.choice(("伟", "芳", "娜", "强", "磊", "军", "艳", "杰")),

@@ -53,6 +53,8 @@ ACCESS: Final[dict[tuple[str, str], Scope | str]] = {
     ("POST", "/v1/payments/answers"): "pay",
     ("GET", "/v1/payments/open"): "pay",
     ("POST", "/v1/payouts/{payout_id}/retry"): "pay",
+    ("GET", "/v1/recoveries/{recovery_id}"): "read",
+    ("POST", "/v1/recoveries/{recovery_id}/settlement"): "pay",
     ("POST", "/v1/records"): "publish",
     ("GET", "/v1/records/{record_id}"): "read",
     ("GET", "/v1/invoices/errors"): "read",

@@ -35,6 +35,7 @@ from node.api import (
     operations,
     payments,
     proofs,
+    recoveries,
     risks,
     snapshots,
     statistics,
@@ -121,6 +122,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     evidence.add_routes(app, node, roles, directory)
     risks.add_routes(app, roles)
     payments.add_routes(app, roles.desk)
+    recoveries.add_routes(app, node)
     contracts.add_routes(app, node, roles)
     backtests.add_routes(app, roles)
     ledger.add_routes(app, node, roles)
