@@ -17,8 +17,8 @@ from msgspec import Meta, Struct
 
 from cli.client import NodeClient
 from cli.consent_files import WAIT_S as WAIT_S
+from cli.consent_files import hash_form_file, list_attestations, read_instant
 from cli.consent_files import open_wallet as open_wallet
-from cli.consent_files import read_attestations, read_given_form, read_instant
 from cli.consent_files import require_final as require_final
 from cli.consent_text import BASES, describe_consent, format_time
 from cli.consent_work import COMMANDS, attestation_option
@@ -115,7 +115,7 @@ def new(
              --commission commission --co-adjudicator tpa --policy 5f..0c --payee payee.json --out draft.json
     """
     begin = read_instant(start) if start else datetime.now(UTC) - CLOCK_SLACK
-    content = {**named, "payee": _read_json(payee), "form": read_given_form(form)}
+    content = {**named, "payee": _read_json(payee), "form": hash_form_file(form)}
     content["scope"] = "standing" if standing else "case"
     content |= {"valid_from": begin.isoformat(), "valid_until": (begin + timedelta(days=days)).isoformat()}
     draft = _as_draft(content, out)
@@ -191,7 +191,7 @@ def submit(
     Example: claimnode consent submit wallet.json --node net/hospital
     """
     held = open_wallet(wallet)
-    listed = read_attestations(attestations)
+    listed = list_attestations(attestations)
     keys = _insurer_keys(held, genesis or _folder_genesis(client))
     outcome = require_final(client.grant([held.token], attestations=listed, wait_s=WAIT_S))
     client.relay_payee(held.token, seal_payee(held, keys))

@@ -31,20 +31,22 @@ def open_wallet(path: Path) -> ConsentWallet:
         raise CliError(error.code, f"{path}: {error.detail}") from None
 
 
-def read_attestations(paths: Iterable[Path]) -> list[dict[str, Any]]:
+def decode_attestation(data: bytes, place: str) -> Attestation:
+    """What `claimnode consent attest` wrote. Raises CliError `attestation`, naming `place`."""
+    try:
+        return msgspec.json.decode(data, type=Attestation)
+    except msgspec.ValidationError as error:
+        raise CliError("attestation", f"{place}: {schema_fault(error)}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise CliError("attestation", f"{place} is no attestation of `claimnode consent attest`") from None
+
+
+def list_attestations(paths: Iterable[Path]) -> list[dict[str, Any]]:
     """The attestations in these files. Raises CliError `attestation`."""
-    found = []
-    for path in paths:
-        try:
-            found.append(msgspec.json.decode(read_secret_file(path), type=Attestation))
-        except msgspec.ValidationError as error:
-            raise CliError("attestation", f"{path}: {schema_fault(error)}") from None
-        except msgspec.DecodeError:
-            raise CliError("attestation", f"{path} is no attestation of `claimnode consent attest`") from None
-    return [msgspec.to_builtins(item) for item in found]
+    return [msgspec.to_builtins(decode_attestation(read_secret_file(path), str(path))) for path in paths]
 
 
-def read_given_form(path: Path | None) -> str | None:
+def hash_form_file(path: Path | None) -> str | None:
     """The hash of a signed form. Raises CliError `form`."""
     if path is None:
         return None

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, cast
 import click
 import msgspec
 
-from cli.consent_files import WAIT_S, open_wallet, read_attestations, read_given_form, read_instant, require_final
+from cli.consent_files import WAIT_S, hash_form_file, list_attestations, open_wallet, read_instant, require_final
 from cli.errors import CliError
 from cli.node_options import node_options, open_client
 from cli.output import json_option, print_json, print_text
@@ -117,7 +117,7 @@ def ratify(
     """
     held = open_wallet(wallet)
     if out is not None:
-        given = Given(basis=cast(Basis, basis), form=read_given_form(form), birthday=birthday)
+        given = Given(basis=cast(Basis, basis), form=hash_form_file(form), birthday=birthday)
         now = datetime.now(UTC)
         ends = int((now + timedelta(days=days)).timestamp()) * 1000
         try:
@@ -130,7 +130,7 @@ def ratify(
     if node is None or held.pending is None:
         raise CliError("usage", "first --out FILE on the emergency's wallet, then --node on the new one")
     client = open_client(node, token_file)
-    listed = read_attestations(attestations)
+    listed = list_attestations(attestations)
     outcome = client.ratify(held.consent_id, held.pending, listed, wait_s=WAIT_S)
     _show(held.consent_id, require_final(outcome), as_json)
 
@@ -180,7 +180,7 @@ def rekey(
     elif veto is not None:
         step, token = "veto", make_veto(held, veto)
     client = open_client(node, token_file)
-    outcome = client.rekey(held.consent_id, step, token, read_attestations(attestations), wait_s=WAIT_S)
+    outcome = client.rekey(held.consent_id, step, token, list_attestations(attestations), wait_s=WAIT_S)
     _show(held.consent_id, require_final(outcome), as_json)
 
 

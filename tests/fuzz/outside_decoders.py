@@ -10,10 +10,12 @@ from typing import Any
 from starlette.requests import Request
 
 from cli.audit_proofs import read_identity
-from cli.consent import Draft, _as_draft, _instant
+from cli.consent import Draft, _as_draft
+from cli.consent_files import decode_attestation, read_instant
 from cli.errors import CliError
 from cli.network_config import load_network_config
 from cli.network_setup import parse_time
+from contracts.consenttokens import Attestation
 from contracts.errors import InputError
 from contracts.machine.errors import ProgramRefused
 from contracts.reports.closings import read_mapping
@@ -177,13 +179,13 @@ def _wallet() -> ConsentWallet:
 
 def _draft(data: bytes) -> Any:
     draft = _as_draft(decode(data), Path("draft.json"))
-    _instant(draft.valid_from)
+    read_instant(draft.valid_from)
     return draft
 
 
 def _drafts() -> list[Sample]:
-    names = {"hospitals": ("hospital",), "insurers": ("insurer",), "commissions": ("commission",)}
-    times = {"valid_from": "2025-01-06T08:00:00+08:00", "valid_until": "2026-01-06"}
+    names: dict[str, Any] = {"hospitals": ("hospital",), "insurers": ("insurer",), "commissions": ("commission",)}
+    times: dict[str, Any] = {"valid_from": "2025-01-06T08:00:00+08:00", "valid_until": "2026-01-06"}
     return samples.values(
         Draft(network=NETWORK, **names, co_adjudicators=(), policy_ids=("ab" * 16,), payee={"account": "1"}, **times)
     )
@@ -322,6 +324,20 @@ OUTSIDE = (
         weight=1,
     ),
     Decoder("cli.consent:_as_draft", _draft, _drafts, (CliError, DecodeError), weight=1),
+    Decoder(
+        "cli.consent_files:read_instant",
+        lambda data: read_instant(data.decode("utf-8", "replace")[:200]),
+        lambda: [Sample(b"2025-01-01T08:00:00+08:00"), Sample(b"2025-01-01")],
+        (CliError,),
+        weight=1,
+    ),
+    Decoder(
+        "cli.consent_files:decode_attestation",
+        lambda data: decode_attestation(data, "file"),
+        lambda: samples.values(Attestation("ab" * 32, "hospital", "cd" * 16, "ef" * 64)),
+        (CliError,),
+        weight=1,
+    ),
     Decoder(
         "cli.network_setup:parse_time",
         lambda data: parse_time(data.decode("utf-8", "replace")[:200]),
