@@ -12,7 +12,7 @@ from contracts.accounts import check_endorsed
 from contracts.errors import Refusal
 from contracts.holdbodies import GuaranteeDraw, GuaranteeRelease
 from contracts.holdlife import next_hold_status
-from contracts.holds import require_claim_policy, take_movement
+from contracts.holds import is_taken_over, require_claim_policy, take_movement
 from contracts.holdstates import GuaranteeState, HoldsState
 from contracts.identifiers import derive_payout_id
 from contracts.operations import Operation
@@ -20,8 +20,6 @@ from contracts.states import ClaimState, ConsentState, PayoutState, PolicyState
 
 SILENCE_MS: Final = 30 * 86_400_000
 """After a letter's last day the hospital's silence is a release."""
-UNDRAWN_STATUSES: Final = frozenset({"DECIDED", "CLOSED", "WITHDRAWN"})
-"""Of a claim: its account holds nothing of a guarantee any more."""
 
 
 def apply_draw(operation: Operation, body: GuaranteeDraw) -> str:
@@ -53,7 +51,7 @@ def apply_release(operation: Operation, body: GuaranteeRelease) -> str:
         raise Refusal("HOSPITAL_SIGNATURE_MISSING", f"{guarantee.hospital} endorses the release", body.guarantee_id)
     claim = operation.require(ClaimState, guarantee.claim_id, "CLAIM_UNKNOWN")
     holds = operation.require(HoldsState, guarantee.claim_id, "GUARANTEE_UNKNOWN")
-    if claim.status in UNDRAWN_STATUSES:
+    if is_taken_over(claim):
         if body.account_version is not None or body.account_commit is not None:
             raise Refusal("ACCOUNT_MISMATCH", "after the decision the account holds nothing of it", body.guarantee_id)
     else:

@@ -38,11 +38,15 @@ class AdvancePay(_Body, frozen=True):
 
 
 class RecoveryOpen(_Body, frozen=True):
-    """`recovery.open`, by the insurer, endorsed by a co-adjudicator: more was advanced than the decision pays."""
+    """`recovery.open`, by the insurer, endorsed by co-adjudicators: more was advanced than the decision pays.
+
+    Of a claim that was withdrawn undecided it is a movement of the account as well, which gives the advances back."""
 
     claim_id: Hex32
     policy_id: Hex16
     recovery_commit: Hex32
+    account_version: Count | None = None
+    account_commit: Hex32 | None = None
 
 
 class RecoverySettle(_Body, frozen=True):

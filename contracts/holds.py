@@ -11,7 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from contracts.accounts import check_endorsed
-from contracts.claims import is_lease_live, require_own_claim
+from contracts.claims import FIRST_ATTEMPT, is_lease_live, require_own_claim
 from contracts.consents import require_granted
 from contracts.errors import Refusal
 from contracts.holdbodies import AdvancePay, GuaranteeIssue
@@ -99,6 +99,11 @@ def require_claim_policy(claim: ClaimState, claim_id: str, policy_id: str) -> Cl
     if found is None:
         raise Refusal("POLICY_NOT_CLAIMED", "the claim was not reported under this policy", claim_id)
     return found
+
+
+def is_taken_over(claim: ClaimState) -> bool:
+    """Whether a decision took the claim's reservations over: the account holds nothing of them any more."""
+    return claim.decided_ms is not None or claim.attempt > FIRST_ATTEMPT
 
 
 def take_movement(

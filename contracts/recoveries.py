@@ -15,11 +15,11 @@ from contracts.consents import token_refusal
 from contracts.errors import Refusal, TokenError
 from contracts.holdbodies import RecoveryOpen, RecoverySettle
 from contracts.holdlife import next_hold_status
-from contracts.holds import require_claim_policy
+from contracts.holds import is_taken_over, require_claim_policy, take_movement
 from contracts.holdstates import HoldsState, RecoveryState
 from contracts.identifiers import derive_recovery_id
 from contracts.operations import Operation
-from contracts.states import ConsentState, PayoutState, PolicyState
+from contracts.states import ClaimState, ConsentState, PayoutState, PolicyState
 from contracts.tokens import decode_recovery_word
 
 NOTICE_MS: Final = 30 * 86_400_000
@@ -40,6 +40,7 @@ def apply_open(operation: Operation, body: RecoveryOpen) -> str:
     policy = operation.require(PolicyState, body.policy_id, "POLICY_UNKNOWN")
     consent = operation.require(ConsentState, claim.consent_id, "CONSENT_MISSING")
     check_endorsed(operation, policy, consent, body.policy_id)
+    _move_account(operation, body, claim, recovery_id)
     recovery = RecoveryState(
         claim_id=body.claim_id,
         policy_id=body.policy_id,
@@ -78,6 +79,20 @@ def apply_settle(operation: Operation, body: RecoverySettle) -> str:
     operation.put(body.recovery_id, settled)
     operation.emit("recovery.settled", body.recovery_id)
     return body.recovery_id
+
+
+def _move_account(operation: Operation, body: RecoveryOpen, claim: ClaimState, recovery_id: str) -> None:
+    """The account without the advances, where no decision took their reservations over."""
+    if is_taken_over(claim):
+        if body.account_version is not None or body.account_commit is not None:
+            raise Refusal("ACCOUNT_MISMATCH", "the decision took the reservations over", body.claim_id)
+        return
+    if body.account_version is None or body.account_commit is None:
+        raise Refusal("ACCOUNT_VERSION", "a withdrawn claim gives its advances' reservations back", body.claim_id)
+    account_id = require_claim_policy(claim, body.claim_id, body.policy_id).account_id
+    cause = f"recovery/{recovery_id}"
+    take_movement(operation, account_id, body.claim_id, body.account_version, body.account_commit, cause)
+    operation.emit("account.amended", account_id)
 
 
 def _check_token(operation: Operation, body: RecoverySettle, recovery: RecoveryState) -> None:

@@ -15,6 +15,7 @@ from contracts.claimwords import read_word
 from contracts.consents import require_in_force
 from contracts.deadlines import put_claim
 from contracts.errors import Refusal
+from contracts.holdstates import HoldsState
 from contracts.lifecycle import UNDECIDED, is_possible, next_status
 from contracts.operations import Operation
 from contracts.pools import restore_pool
@@ -35,6 +36,7 @@ def apply_withdraw(operation: Operation, body: ClaimWithdraw) -> str:
     elif body.restored is not None:
         raise Refusal("NOTHING_TO_RESTORE", "a claim without a decision took nothing", body.claim_id)
     _end_leases(operation, body.claim_id, claim)
+    _release_advances(operation, body.claim_id)
     life = replace(claim.lived, suspension=None)
     put_claim(operation, body.claim_id, replace(claim, status=status, closed_ms=operation.time_ms), life)
     operation.emit("claim.withdrawn", body.claim_id)
@@ -69,6 +71,16 @@ def _end_leases(operation: Operation, claim_id: str, claim: ClaimState) -> None:
         account = operation.require(AccountState, item.account_id, "ACCOUNT_UNKNOWN")
         if account.lease == claim_id:
             operation.put(item.account_id, replace(account, lease=None))
+
+
+def _release_advances(operation: Operation, claim_id: str) -> None:
+    """An advance that was not ordered is not paid any more; what was ordered is to come back (recoveries)."""
+    holds = operation.get(HoldsState, claim_id)
+    for item in holds.items if holds else ():
+        payout = operation.get(PayoutState, item.hold_id) if item.kind == "advance" else None
+        if payout is not None and is_possible("payout", payout.status, "claim.withdraw"):
+            released = next_status("payout", payout.status, "claim.withdraw", item.hold_id)
+            operation.put(item.hold_id, replace(payout, status=released))
 
 
 def _undo_decision(operation: Operation, body: ClaimWithdraw, claim: ClaimState) -> None:

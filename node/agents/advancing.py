@@ -24,8 +24,17 @@ from contracts.states import read_record as read_record_state
 from ledger.encoding import convert
 from ledger.transactions import Endorsement, SignedTransaction
 from node.agents.agent import AGAIN, Step, wait
+from node.agents.facts import leased_to_another
 from node.agents.holdbook import holds_of, opens
-from node.agents.holding import KIND_OF, compute_hold, holding_body, holding_core_hash, next_hold_id, recovery_opening
+from node.agents.holding import (
+    KIND_OF,
+    compute_hold,
+    holding_body,
+    holding_core_hash,
+    next_hold_id,
+    recovery_opening,
+    withdrawn_recovery,
+)
 from node.agents.mail import open_latest, post, read_parcels, seal_parcel
 from node.agents.messages import ClosureMessage, HeldPolicyPart, HoldingMessage
 from node.agents.paying import FINISHED, Payer
@@ -86,6 +95,36 @@ class Holder:
                 self._post(claim_id, claim, self._message("recovery", item.policy_id, opening))
                 return wait("MISSING_ENDORSEMENT")
         return None
+
+    async def give_back(self, claim_id: str, claim: ClaimState) -> Step | None:
+        """One move of a claim that was withdrawn undecided: what was advanced becomes a recovery. None if all is."""
+        asked = self._asked(claim_id)
+        if asked is not None:
+            return await self._follow(claim_id, claim, asked)
+        known = read_holds(self._ports.ledger.final.read, claim_id)
+        for item in claim.policies if claim.decided_ms is None else ():
+            advanced = any(one.kind == "advance" and one.policy_id == item.policy_id for one in known)
+            recovery_id = derive_recovery_id(claim_id, item.policy_id, claim.attempt)
+            if not advanced or read_recovery(self._ports.ledger.final.read, recovery_id) is not None:
+                continue
+            if leased_to_another(self._ports, claim_id, item.account_id):
+                return wait("ACCOUNT_LEASED")
+            self._ask_back(claim_id, claim, item, recovery_id)
+            return wait("MISSING_ENDORSEMENT")
+        return None
+
+    def _ask_back(self, claim_id: str, claim: ClaimState, item: ClaimPolicy, recovery_id: str) -> None:
+        state = read_account(self._ports.ledger.final.read, item.account_id)
+        policy = self._book.held(item.policy_id, state.version if state else 0).policy
+        holds = self.openings(claim_id, item.policy_id)
+        part = HeldPolicyPart(item.policy_id, {}, {}, "00" * 32, policy.account, holds)
+        salts = (self._ports.salt(), self._ports.salt())
+        opening, account = withdrawn_recovery(self._ports, claim_id, claim, part, salts)
+        with self._ports.vault.transaction():
+            self._ports.vault.put_secret(f"recovery/{recovery_id}", opening)
+            self._book.keep_account(account)
+            message = self._message("recovery", item.policy_id, opening, account_out=account, policies=(part,))
+            self._post(claim_id, claim, message)
 
     def openings(self, claim_id: str, policy_id: str) -> tuple[Opening, ...]:
         """What the ledger holds for a claim and policy, opened. Raises VaultError `missing`."""
@@ -181,7 +220,7 @@ class Holder:
         name, signed = f"hold/{claim_id}", None
         if self._ports.vault.work.submission(name) is None:
             signed, refused = self._endorsed(claim_id, asked)
-            if refused and asked.what == "recovery":
+            if refused and asked.what == "recovery" and self._is_current(asked):
                 return wait("RECOVERY_REFUSED")
             if refused or not self._is_current(asked):
                 self._drop(claim_id, asked, left=refused)

@@ -16,7 +16,7 @@ from contracts.cases.documents import Record
 from contracts.cases.errors import CaseError
 from contracts.cases.holds import Interim, build_interim_case, open_hold, reserve_hold
 from contracts.cases.lanes import read_lanes
-from contracts.cases.movements import read_balance
+from contracts.cases.movements import read_balance, take_back
 from contracts.cases.openings import Opening, open_account
 from contracts.cases.outcomes import read_adjudication
 from contracts.commitments import commit
@@ -74,7 +74,9 @@ def holding_body(asked: HoldingMessage) -> Body:
     """The body of what was asked for. Raises LookupError, TypeError, ContractError for what is none."""
     opening, claim_id = asked.opening, asked.opening["claim_id"]
     if asked.what == "recovery":
-        return RecoveryOpen(claim_id, asked.policy_id, commit("recovery", opening))
+        moved = asked.account_out
+        version, account = (None, None) if moved is None else (moved["version"] - 1, commit("account-version", moved))
+        return RecoveryOpen(claim_id, asked.policy_id, commit("recovery", opening), version, account)
     if asked.account_out is None:
         raise LookupError("account_out")
     fields = {
@@ -110,6 +112,8 @@ async def holding_fault(
     try:
         if asked.opening["claim_id"] != claim_id:
             return "CLAIM_MISMATCH"
+        if asked.what == "recovery" and claim.status == "WITHDRAWN":
+            return _withdrawn_fault(ports, claim_id, claim, asked)
         if asked.what == "recovery":
             return _recovery_fault(ports, claim_id, claim, package, asked)
         return await _hold_fault(ports, claim_id, claim, asked)
@@ -129,6 +133,40 @@ def recovery_opening(claim_id: str, policy_id: str, attempt: int, result: Openin
         "amount_fen": int(result["result"]["recoverable_fen"]),
         "currency": result["currency"],
     }
+
+
+def withdrawn_recovery(
+    ports: Ports, claim_id: str, claim: ClaimState, part: HeldPolicyPart, salts: tuple[str, str]
+) -> tuple[Opening, Opening]:
+    """(opening of the recovery, opening of the account) of a claim that was withdrawn undecided: all that was advanced
+    and not released comes back, and the account gives every advance's reservation back. Raises CaseError."""
+    advances = [item for item in part.holds if item["kind"] == "advance"]
+    payouts = {item["hold_id"]: read_payout(ports.ledger.final.read, item["hold_id"]) for item in advances}
+    gone = {name for name, payout in payouts.items() if payout is not None and payout.status == "RELEASED"}
+    balance = read_balance(part.account_in)
+    for item in advances:
+        balance = take_back(balance, item["hold_id"], item["effect"])
+    opening = {
+        "salt": salts[0],
+        "recovery_id": derive_recovery_id(claim_id, part.policy_id, claim.attempt),
+        "claim_id": claim_id,
+        "policy_id": part.policy_id,
+        "amount_fen": sum(int(item["amount_fen"]) for item in advances if item["hold_id"] not in gone),
+        "currency": advances[0]["currency"],
+    }
+    account_id, version = part.account_in["account_id"], part.account_in["version"]
+    return opening, open_account(account_id, version + 1, balance, salts[1])
+
+
+def _withdrawn_fault(ports: Ports, claim_id: str, claim: ClaimState, asked: HoldingMessage) -> str:
+    (part,) = asked.policies
+    pinned = next((item for item in claim.policies if item.policy_id == part.policy_id), None)
+    if asked.account_out is None or pinned is None or part.policy_id != asked.policy_id:
+        return "HOLD_FORM"
+    check_account(ports, claim_id, part, pinned)
+    salts = (str(asked.opening["salt"]), str(asked.account_out["salt"]))
+    computed = withdrawn_recovery(ports, claim_id, claim, part, salts)
+    return "ok" if computed == (asked.opening, asked.account_out) else "RECOVERY_DIFFERS"
 
 
 def _recovery_fault(
@@ -179,7 +217,7 @@ async def _hold_fault(ports: Ports, claim_id: str, claim: ClaimState, asked: Hol
 def _check_part(ports: Ports, claim_id: str, part: HeldPolicyPart, pinned: ClaimPolicy, event_date: str) -> None:
     """Terms, program, tables, account and earlier holds are the ledger's. Raises Mismatch."""
     read = ports.ledger.final.read
-    policy, account = read_policy(read, part.policy_id), read_account(read, pinned.account_id)
+    policy = read_policy(read, part.policy_id)
     if policy is None or commit("terms", part.terms) != policy.terms_commit:
         raise Mismatch("TERMS_MISMATCH", f"policy {part.policy_id}: other terms")
     product_hash = derive_product_hash(part.contract_hash, derive_tables_hash(part.tables))
@@ -188,6 +226,13 @@ def _check_part(ports: Ports, claim_id: str, part: HeldPolicyPart, pinned: Claim
         wanted = choose_version(pinned.versions, event_date).product_hash
     if part.contract_hash not in pinned.pinned or product_hash != wanted:
         raise Mismatch("PRODUCT_MISMATCH", f"policy {part.policy_id}: other program or tables")
+    check_account(ports, claim_id, part, pinned)
+
+
+def check_account(ports: Ports, claim_id: str, part: HeldPolicyPart, pinned: ClaimPolicy) -> None:
+    """The account and the earlier holds are the ledger's. Raises Mismatch."""
+    read = ports.ledger.final.read
+    account = read_account(read, pinned.account_id)
     if account is None or part.account_in.get("version") != account.version:
         raise Mismatch("ACCOUNT_VERSION", f"policy {part.policy_id}: the account moved on")
     if commit("account-version", part.account_in) != account.commit:

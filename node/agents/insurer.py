@@ -186,6 +186,9 @@ class InsurerAgent(Agent):
             case "DECIDED":
                 return await self._settle(claim_id)
             case "WITHDRAWN":
+                given_back = await self.holder.give_back(claim_id, claim)
+                if given_back is not None:
+                    return given_back
                 self.claims.stop(claim_id, "WITHDRAWN")
                 return done("WITHDRAWN")
             case "EVIDENCE_PENDING" | "IN_REVIEW" | "INVESTIGATION" | "SUSPENDED" | "DISPUTED":

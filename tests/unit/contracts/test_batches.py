@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 
+from contracts.cases.batches import open_batch_settlement, open_draw, open_line, open_totals, review_lines
+from contracts.commitments import commit
 from contracts.holdbodies import BatchAck, BatchLine, BatchReview, BatchSettle, BatchSubmit, LineVerdict
 from contracts.holdstates import BatchState, read_batch, read_guarantee
 from contracts.identifiers import derive_batch_id
 from tests.support.hold_story import HoldStory
 from tests.support.network_builder import DAY_MS, Network, make_hex
 
+SALT = "00" * 32
 PAID = make_hex("one net payment")
 
 
@@ -143,3 +146,40 @@ def test_a_batch_of_returned_lines_is_over() -> None:
     assert story.submit(sequence=2, reviewer="insurer") == "ok"
     assert story.review((0, "endorsed"), (1, "endorsed"), by="insurer", batch_id=story.id(2)) == "ok"
     assert story.settle(sequence=2) == "ok"
+
+
+def test_fifty_lines_three_returned_one_net_payment() -> None:
+    """The ledger's side of a month: openings committed line by line, the payment opened against them."""
+    story = BatchStory(50)
+    opened = [
+        open_draw(
+            {"guarantee_id": item, "claim_id": make_hex(item), "policy_id": "ab" * 16},
+            900,
+            800 + at,
+            10**6,
+            "CNY",
+            SALT,
+        )
+        for at, item in enumerate(story.guarantees)
+    ]
+    lines = [open_line(item, SALT) for item in opened]
+    body = tuple(BatchLine(item["guarantee_id"], commit("batch-line", item)) for item in lines)
+    assert story.submit(lines=body, totals_commit=commit("batch-totals", open_totals(lines, SALT))) == "ok"
+    known = {item["guarantee_id"]: item for item in opened[:47]}
+    words = review_lines(lines, known, lambda: SALT)
+    verdicts = tuple(
+        LineVerdict(place, "returned" if reason else "endorsed", commit("batch-reason", reason) if reason else None)
+        for place, reason in words
+    )
+    assert story.review(verdicts=verdicts) == "ok"
+    states = story.batch().lines
+    assert [state.guarantee_id for state in states] == story.guarantees, "lines keep their places"
+    booking = {"account": "A-1", "booking_date": "2022-01-31", "bank_reference": "R"}
+    paid = open_batch_settlement(story.id(), states, lines, booking, SALT)
+    assert paid["amount_fen"] == sum(min(900, 800 + at) for at in range(47))
+    body_settle = BatchSettle(story.id(), commit("batch-settlement", paid))
+    assert story.network.do("batch.settle", body_settle, "insurer").code == "ok"
+    assert story.ack(commitment=body_settle.settlement_commit) == "ok"
+    found = [story.status(line) for line in range(50)]
+    assert (found.count("PAID"), found.count("DRAWN")) == (47, 3)
+    assert story.submit(*story.guarantees[47:], sequence=2) == "ok", "what was returned comes again"

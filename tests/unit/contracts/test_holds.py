@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from contracts.bodies import ClaimClose, PayoutOrder
+from contracts.claimbodies import ClaimWithdraw
+from contracts.claimtokens import WITHDRAWAL_TYPE, Withdrawal
 from contracts.holdlife import HOLD_TABLES
 from contracts.kinds import KINDS
 from contracts.states import read_payout
+from contracts.tokens import encode_token
 from tests.support.hold_story import STRANGER, HoldStory
 from tests.support.network_builder import DAY_MS, make_hex
 
@@ -212,6 +215,57 @@ def test_a_set_off_takes_the_customers_signature_and_a_payout_that_is_not_ordere
     assert story.do("recovery.settle", signed(other.decide())) == "SET_OFF_PAYOUT"
     assert story.do("recovery.settle", signed(story.hold_id("advance"))) == "SET_OFF_PAYOUT", "it was paid"
     assert story.do("recovery.settle", signed(payout_id)) == "ok"
+
+
+def withdrawn(*, paid: bool) -> HoldStory:
+    story = HoldStory()
+    assert story.advance() == "ok"
+    if paid:
+        story.network.pay(story.hold_id("advance"))
+    withdraw(story)
+    return story
+
+
+def withdraw(story: HoldStory) -> None:
+    word = Withdrawal(1, story.network.genesis.network, story.customer.consent_id, story.claim_id, 1, "00" * 16)
+    token = encode_token(word, WITHDRAWAL_TYPE, story.customer.seed)
+    assert story.do("claim.withdraw", ClaimWithdraw(story.claim_id, token, None, None), heard=()) == "ok"
+    assert story.claim.status == "WITHDRAWN"
+
+
+def test_a_withdrawn_claim_gives_its_advances_back() -> None:
+    story = withdrawn(paid=True)
+    version = story.account.version
+    assert story.open_recovery() == "ACCOUNT_VERSION", "the account still holds what was advanced"
+    moved = {"account_version": version, "account_commit": make_hex("without advances")}
+    assert story.open_recovery(**moved | {"account_version": 0}) == "ACCOUNT_VERSION"
+    assert story.open_recovery(**moved, heard=()) == "CO_ADJUDICATOR_MISSING"
+    assert story.open_recovery(**moved) == "ok"
+    assert (story.account.version, story.account.cause) == (version + 1, f"recovery/{story.recovery_id}")
+    assert story.do("recovery.settle", story.make_settle(token=story.sign_recovery())) == "ok"
+
+
+def test_a_guarantee_of_a_withdrawn_claim_is_given_back_by_the_account() -> None:
+    story = HoldStory()
+    story.guarantee()
+    withdraw(story)
+    assert story.release(("hospital",), None) == "ACCOUNT_VERSION"
+    assert story.release(("hospital", "tpa"), story.account.version) == "ok"
+
+
+def test_after_a_decision_a_recovery_moves_no_account() -> None:
+    story = decided()
+    moved = {"account_version": story.account.version, "account_commit": make_hex("another")}
+    assert story.open_recovery(**moved) == "ACCOUNT_MISMATCH"
+
+
+def test_an_advance_that_was_not_ordered_ends_with_its_withdrawn_claim() -> None:
+    story = withdrawn(paid=False)
+    payout = read_payout(story.network.state.read, story.hold_id("advance"))
+    assert payout is not None
+    assert payout.status == "RELEASED"
+    order = PayoutOrder(story.hold_id("advance"), 1, make_hex("order"))
+    assert story.do("payout.order", order, heard=()) == "WRONG_STATE"
 
 
 # --- guarantees

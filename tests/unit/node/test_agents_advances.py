@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from contracts.cases.movements import read_balance, sum_reserved
+from contracts.cases.movements import read_balance, sum_paid, sum_reserved
+from contracts.claimbodies import ClaimWithdraw
+from contracts.claimtokens import WITHDRAWAL_TYPE, Withdrawal
 from contracts.holdstates import read_holds, read_recovery
 from contracts.identifiers import derive_recovery_id
 from contracts.states import read_account, read_payout
+from contracts.tokens import encode_token
 from node.audit.build import build_dossier
 from node.audit.dossier import Dossier, encode_dossier
 from node.wallet import ConsentWallet
@@ -135,6 +138,32 @@ def test_what_the_rule_does_not_allow_is_left_for_the_decision(tmp_path: Path) -
         _, closed = await open_stay(world)
         await world.publish(closed, interim(60_000))
         assert advances(world, closed) == [], "the terms say nothing of advances"
+
+    asyncio.run(story())
+
+
+def test_what_was_advanced_for_a_withdrawn_claim_comes_back(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def story() -> None:
+        certificate, wallet = await open_stay(world, advance={"ratio_bp": 5000})
+        await world.publish(wallet, interim(60_000))
+        await world.acknowledge(wallet)
+        assert sum_reserved(balance_of(world, certificate)) == 21_000
+        claim_id, network = world.claim_id(wallet), world.network.genesis.network
+        word = Withdrawal(1, network, wallet.consent_id, claim_id, 1, "00" * 16)
+        token = encode_token(word, WITHDRAWAL_TYPE, bytes.fromhex(wallet.seed))
+        body = ClaimWithdraw(claim_id, token, None, None)
+        assert world.network.do("claim.withdraw", body, "hospital").code == "ok"
+        await world.settle()
+        recovery_id = derive_recovery_id(claim_id, certificate["policy_id"], 1)
+        recovery = read_recovery(world.network.state.read, recovery_id)
+        assert recovery is not None
+        assert recovery.status == "OPEN"
+        opened = world.houses["insurer"].ports.vault.need_secret(f"recovery/{recovery_id}")
+        assert opened["amount_fen"] == paid_fen(world, wallet) == 21_000
+        balance = balance_of(world, certificate)
+        assert (sum_reserved(balance), sum_paid(balance.use)) == (0, 0)
 
     asyncio.run(story())
 
