@@ -187,3 +187,7 @@ def test_a_dossier_proves_a_decision_with_advances_and_refuses_one_that_hides_th
     assert [result["advance_fen"] for result in answer[3]] == [21_000]
     hidden = structs.replace(dossier, policies=tuple(structs.replace(item, holds=()) for item in dossier.policies))
     assert first_answer(encode_dossier(hidden), genesis) == REFUSED
+    (shown,) = dossier.policies
+    told = ({**shown.holds[0], "would_pay_fen": 1}, *shown.holds[1:])
+    other = structs.replace(dossier, policies=(structs.replace(shown, holds=told),))
+    assert first_answer(encode_dossier(other), genesis) == REFUSED, "not the opening on the ledger"
