@@ -31,6 +31,7 @@ ACCESS: Final[dict[tuple[str, str], Scope | str]] = {
     ("GET", "/v1/reports"): "read",
     ("GET", "/v1/statistics/kpi"): "report",
     ("GET", "/v1/statistics/closings"): "report",
+    ("GET", "/v1/statistics/employer"): "report",
     ("POST", "/v1/claims/{claim_id}/feedback"): "consent",
     ("GET", "/v1/work/feedback"): "report",
     ("POST", "/v1/work/feedback/{claim_id}/answer"): "review",

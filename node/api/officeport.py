@@ -3,8 +3,10 @@
 Knows shapes only (`node.reports.office.Office`). Must not know where anything is kept. Times are milliseconds.
 """
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
+from contracts.reports.cells import GroupTotals
 from contracts.reports.clocks import ClockLimits
 from contracts.reports.feedback import Feedback, Satisfaction
 from contracts.reports.stories import ClaimStory
@@ -23,6 +25,10 @@ class OfficePort(Protocol):
 
     def closings(self, after: int, limit: int, from_ms: int | None, until_ms: int | None) -> dict[str, Any]:
         """Insurer: {items, next, more} of closed claims with their intake numbers, closed in [from_ms, until_ms)."""
+        ...
+
+    async def group_totals(self, claim_ids: Iterable[str], employer: str, currency: str) -> GroupTotals:
+        """Insurer: totals of an employer's people, never of fewer than twenty."""
         ...
 
     def receive_feedback(self, claim_id: str, token: str) -> Feedback:

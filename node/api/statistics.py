@@ -131,6 +131,19 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
         page = roles.office.closings(after, limit, from_ms, until_ms)
         return answer({**page, "utc_offset_minutes": offset})
 
+    @app.get("/v1/statistics/employer")
+    async def show_employer(
+        employer: Annotated[str, Query(min_length=1, max_length=64, description="the word in the terms of policies")],
+        currency: Annotated[str, Query(pattern="^[A-Z]{3}$")] = "CNY",
+    ) -> Response:
+        """Insurer: what an employer may be shown of its people's claims: totals of at least twenty people."""
+        if len(directory.claims) > MAX_STORIES:
+            raise ApiError(
+                422, "too_many", f"more than {MAX_STORIES} claims on this ledger; totals of that many are not made here"
+            )
+        totals = await roles.office.group_totals(tuple(directory.claims), employer, currency)
+        return answer(to_builtins(totals))
+
     @app.get("/v1/work/clocks")
     async def list_clocks(
         after: Cursor = 0,

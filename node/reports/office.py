@@ -4,9 +4,10 @@ Knows the parts. Holds no rule. Must always hold: a part that this participant h
 nothing here reaches another participant.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from contracts.reports.cells import GroupTotals
 from contracts.reports.clocks import ClockLimits, limits_of
 from contracts.reports.feedback import Feedback, Satisfaction
 from contracts.reports.stories import ClaimStory
@@ -16,6 +17,7 @@ from node.errors import Unavailable
 from node.reports.closing import ClosingBook
 from node.reports.desk import ReviewDesk
 from node.reports.feedback import FeedbackBook
+from node.reports.groups import GroupBook
 from node.reports.knowledge import Knowledge
 from node.reports.stories import build_story
 
@@ -27,6 +29,7 @@ class Office:
         self._ports = house.ports
         self._warn_bp = warn_bp
         self.knowledge = Knowledge(house.ports, house.insurer, house.adjudicator)
+        self._groups = GroupBook(house.ports, house.insurer) if house.insurer else None
         self._feedback = FeedbackBook(house.ports)
         self._desk = ReviewDesk(house.ports, house.insurer, tell) if house.insurer else None
         self._closings = ClosingBook(house.ports, house.insurer, self.knowledge) if house.insurer else None
@@ -46,6 +49,12 @@ class Office:
         if self._closings is None:
             raise _no_desk()
         return self._closings.closed(after, limit, from_ms, until_ms)
+
+    async def group_totals(self, claim_ids: Iterable[str], employer: str, currency: str) -> GroupTotals:
+        """See GroupBook.totals. Raises Unavailable `no_role`."""
+        if self._groups is None:
+            raise _no_desk()
+        return await self._groups.totals(claim_ids, employer, currency)
 
     # --- what insured persons say
 

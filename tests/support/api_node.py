@@ -163,7 +163,7 @@ class MemoryOffice:
         raise Unavailable("no_role", "this node does not act as insurer")
 
     take_task = return_task = prepare_review = release_review = closings = tasks
-    receive_feedback = answer_feedback = feedback = tasks
+    receive_feedback = answer_feedback = feedback = group_totals = tasks
 
     def satisfaction(self, claims: int) -> Satisfaction:
         return build_satisfaction([], claims, 0)

@@ -55,6 +55,35 @@ def test_an_insurer_counts_its_own_claims(run: Callable[..., None]) -> None:
     run(story)
 
 
+def test_an_insurer_does_not_count_the_claim_of_another_on_the_same_case(run: Callable[..., None]) -> None:
+    async def story(desk: Desk) -> None:
+        policies = [desk.net.commit_policy(insurer=name).policy_id for name in ("insurer", "insurer-two")]
+        customer, claim_id = desk.net.ready_claim(*policies)
+        for name in ("insurer", "insurer-two"):
+            tell(desk, desk.net.claim_id(customer, name))
+        desk.node.chain.catch_up()
+        await settle(desk)
+        assert len((await desk.get("/v1/claims"))["items"]) == 2, "it sees both"
+        report = await desk.get("/v1/statistics/kpi")
+        assert report["kpi"]["claims"] == 1
+        assert {row["party"] for row in report["turnaround"]} <= {"insurer", "hospital", "commission"}
+        assert [item["claim_id"] for item in (await desk.get("/v1/work/clocks?all=true"))["items"]] == [claim_id]
+
+    run(story)
+
+
+def test_an_employers_totals_are_bounded(run: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(desk: Desk) -> None:
+        assert (await desk.get("/v1/statistics/employer?employer=works", 503))["code"] == "no_role"
+        assert (await desk.get("/v1/statistics/employer", 400))["code"] == "parameters"
+        monkeypatch.setattr(statistics, "MAX_STORIES", 0)
+        ready(desk)
+        await settle(desk)
+        assert (await desk.get("/v1/statistics/employer?employer=works", 422))["code"] == "too_many"
+
+    run(story)
+
+
 @pytest.mark.parametrize(("participant", "count"), [("hospital", 2), ("commission", 2), ("insurer-two", 1), ("tpa", 2)])
 def test_everybody_else_counts_what_they_may_see(run: Callable[..., None], participant: str, count: int) -> None:
     async def story(desk: Desk) -> None:
