@@ -1,8 +1,9 @@
 """`claim.withdraw`: the customer gives a claim up, or a TPA shows that it is another one's duplicate.
 
-Before a decision the leases end and nothing else moves. After it, while no money was ordered, the accounts and the loss
-pool get their next versions without what the decision took: sums are inside commitments, so co-adjudicators endorse as
-they do a verdict. Must always hold: nobody loses a claim by one organisation's word, and what was ordered stays.
+Before a decision the leases end and nothing else moves; what an earlier attempt awarded stands. After it, while no
+money was ordered, accounts and loss pool get their next versions without what the decision took: sums are inside
+commitments, so co-adjudicators endorse as they do a verdict. Must always hold: nobody loses a claim by one
+organisation's word, and what was ordered stays.
 """
 
 from msgspec.structs import replace
