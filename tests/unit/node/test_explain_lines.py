@@ -20,7 +20,9 @@ from node.machine.programs import standard_examples
 from tests.support.adjudication_builders import PROGRAM, case, expense, invoice, stay
 from tests.support.adjudication_cases import build_paying_case, build_random_case
 
-REVIEW = {"AMOUNT_OVER_THRESHOLD", "REPEATED_RETURN", "NON_DISCLOSURE"}
+REVIEW = {
+    "AMOUNT_OVER_THRESHOLD", "REPEATED_RETURN", "NON_DISCLOSURE", "RISK_MEDIUM", "RISK_HIGH", "RISK_UNGRADED",
+}  # fmt: skip
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 KINDS = {"counted_days", "reason", "base", "share", "segment", "deductible", "ratio", "paid", "allowance", "lump_sum"}
 
