@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from contracts.bodies import ConsentGrant, ConsentRevoke, RecordEndorse, RecordPublish
 from contracts.consentlife import DAY_MS
@@ -18,7 +19,7 @@ from tests.support.consents import (
     make_ratification,
 )
 from tests.support.network_builder import Customer, Network, make_bytes, make_hex
-from tests.support.network_members import make_member
+from tests.support.network_members import MEMBERS, make_genesis, make_member, make_participant
 
 ATTESTED = ("paper", "guardian", "court")
 
@@ -225,3 +226,15 @@ def test_a_standing_consent_opens_a_fresh_case_for_each_number() -> None:
     network.do("consent.revoke", ConsentRevoke(customer.consent_id, None, customer.slip), "tpa")
     more = RecordPublish((network.make_record(customer, "invoice", case_id=cases[1]),))
     assert network.do("record.publish", more, "hospital").code == "CONSENT_REVOKED"
+
+
+def test_two_of_one_owner_are_one_voice() -> None:
+    """A hospital and its sister, both named by the consent, belong to one group: that is no second pair of eyes."""
+    usual = [make_participant(name) for name in sorted(MEMBERS)]
+    owned = [structs.replace(item, control_group="hospital") if item.id == "hospital-two" else item for item in usual]
+    network = Network(make_genesis(participants=owned))
+    policy = network.commit_policy().policy_id
+    hospitals = ("hospital", "hospital-two")
+    one_group = make_based(network, "paper", policy, hospitals=hospitals)
+    assert grant_based(network, one_group, hospitals).code == "ATTESTATION_MISSING"
+    assert grant_based(network, one_group, (*hospitals, "tpa")).code == "ok"

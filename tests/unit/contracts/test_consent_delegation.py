@@ -7,6 +7,8 @@ import pytest
 from msgspec import structs
 
 from contracts.bodies import ConsentRevoke, PayoutFail, PayoutOrder, PayoutSettle
+from contracts.claimbodies import ClaimWithdraw
+from contracts.claimtokens import WITHDRAWAL_TYPE, Withdrawal
 from contracts.consentbodies import ConsentDelegate
 from contracts.consentforce import is_allowed, list_readers
 from contracts.consentlife import HOUR_MS, MAX_DELEGATIONS, REKEY_MS
@@ -234,3 +236,15 @@ def test_a_new_key_sends_no_older_payout_elsewhere_alone() -> None:
     assert network.do("payout.order", body, "insurer").code == "CONSENT_REKEYED"
     assert network.do("payout.order", body, "insurer", ("tpa",)).code == "CONSENT_REKEYED"
     assert network.do("payout.order", body, "insurer", ("hospital",)).code == "ok"
+
+
+def test_a_new_key_withdraws_no_older_claim_alone() -> None:
+    network = Network()
+    customer, claim_id = network.ready_claim(network.commit_policy().policy_id)
+    network.do("consent.rekey", make_rekeying(network, customer.consent_id, "hospital", "commission"), "tpa")
+    network.wait(REKEY_MS)
+    assert network.do("consent.rekey", apply_key(customer.consent_id), "tpa").code == "ok"
+    word = Withdrawal(1, "test.claims", customer.consent_id, claim_id, 1, make_hex("word", 16))
+    body = ClaimWithdraw(claim_id, encode_token(word, WITHDRAWAL_TYPE, NEW), None, None)
+    assert network.do("claim.withdraw", body, "tpa").code == "CONSENT_REKEYED"
+    assert network.do("claim.withdraw", body, "tpa", ("hospital",)).code == "ok"
