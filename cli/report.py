@@ -81,7 +81,7 @@ def sla(client: NodeClient, every: bool, as_json: bool) -> None:
 
     Example: claimnode report sla --node net/insurer
     """
-    items = list(client.pages("/v1/work/clocks", all="true" if every else ""))
+    items = list(client.pages("/v1/clocks", all="true" if every else ""))
     if as_json:
         print_json({"claims": items})
         return

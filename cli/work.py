@@ -34,7 +34,7 @@ def list_tasks(client: NodeClient, limit: int, lang: str, as_json: bool) -> None
 
     Example: claimnode work list --node net/insurer --lang zh
     """
-    found = client.get("/v1/work/tasks", limit=limit)
+    found = client.get("/v1/tasks", limit=limit)
     if as_json:
         print_json(found)
         return
@@ -55,7 +55,7 @@ def take(client: NodeClient, claim_id: str | None, override: str | None, as_json
     Example: claimnode work take --node net/insurer --token-file ann.token
              claimnode work take 5f0c... --node net/insurer --token-file ben.token --override HOLDER_ABSENT
     """
-    _show(client.post("/v1/work/tasks/take", {"claim_id": claim_id, "override": override}), as_json)
+    _show(client.post("/v1/tasks/take", {"claim_id": claim_id, "override": override}), as_json)
 
 
 @work.command(name="return")
@@ -67,7 +67,7 @@ def give_back(client: NodeClient, claim_id: str, as_json: bool) -> None:
 
     Example: claimnode work return 5f0c... --node net/insurer --token-file ann.token
     """
-    _show(client.post(f"/v1/work/tasks/{claim_id}/return", {}), as_json)
+    _show(client.post(f"/v1/tasks/{claim_id}/return", {}), as_json)
 
 
 def _show(task: dict[str, Any], as_json: bool) -> None:
@@ -99,7 +99,7 @@ def complaints(client: NodeClient, every: bool, as_json: bool) -> None:
 
     Example: claimnode work complaints --node net/insurer
     """
-    items = list(client.pages("/v1/work/feedback", open="" if every else "true"))
+    items = list(client.pages("/v1/feedback", open="" if every else "true"))
     if as_json:
         print_json({"claims": items})
         return
@@ -118,7 +118,7 @@ def answer_word(client: NodeClient, claim_id: str, feedback_id: str, answer: str
 
     Example: claimnode work answer 5f0c... 77ab... --with EXPLAINED --node net/insurer --token-file ann.token
     """
-    word = client.post(f"/v1/work/feedback/{claim_id}/answer", {"feedback_id": feedback_id, "answer": answer})
+    word = client.post(f"/v1/feedback/{claim_id}/answer", {"feedback_id": feedback_id, "answer": answer})
     if as_json:
         print_json(word)
     else:

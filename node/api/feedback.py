@@ -49,7 +49,7 @@ def add_routes(app: FastAPI, roles: RolesPort) -> None:
             raise _problem(error) from None
         return answer({"feedback_id": word.feedback_id, "kind": word.kind, "due_ms": word.due_ms()}, 202)
 
-    @app.get("/v1/work/feedback")
+    @app.get("/v1/feedback")
     async def list_feedback(
         after: Cursor = 0,
         limit: Limit = DEFAULT_PAGE,
@@ -59,7 +59,7 @@ def add_routes(app: FastAPI, roles: RolesPort) -> None:
         page = roles.office.feedback(after, limit, only_open)
         return answer({**page, "reasons": FEEDBACK_REASONS, "answers": ANSWERS})
 
-    @app.post("/v1/work/feedback/{claim_id}/answer")
+    @app.post("/v1/feedback/{claim_id}/answer")
     async def answer_word(claim_id: Id, request: Request) -> Response:
         """Note how a word was answered; the token's name is the answerer's."""
         body, person = await read_body(request, AnswerRequest), str(request.state.token.name)

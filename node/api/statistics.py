@@ -144,7 +144,7 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
         totals = await roles.office.group_totals(tuple(directory.claims), employer, currency)
         return answer(to_builtins(totals))
 
-    @app.get("/v1/work/clocks")
+    @app.get("/v1/clocks")
     async def list_clocks(
         after: Cursor = 0,
         limit: Limit = DEFAULT_PAGE,

@@ -45,19 +45,19 @@ class ReviewRequest(Struct, frozen=True, forbid_unknown_fields=True):
 def add_routes(app: FastAPI, node: NodePort, roles: RolesPort) -> None:
     """Add this module's routes to the application."""
 
-    @app.get("/v1/work/tasks")
+    @app.get("/v1/tasks")
     async def list_tasks(limit: Limit = DEFAULT_PAGE) -> Response:
         """Claims in review: low risk first, then the oldest; and the reasons that people may give."""
         items = _desk(lambda: roles.office.tasks(limit))
         return answer({"items": items, "reasons": list(reason_texts())})
 
-    @app.post("/v1/work/tasks/take")
+    @app.post("/v1/tasks/take")
     async def take_task(request: Request) -> Response:
         """Hold a task, or the next free one, for the length of a lease."""
         body = await read_body(request, TakeRequest)
         return answer(_desk(lambda: roles.office.take_task(body.claim_id, _person(request), body.override)))
 
-    @app.post("/v1/work/tasks/{claim_id}/return")
+    @app.post("/v1/tasks/{claim_id}/return")
     async def return_task(claim_id: Id, request: Request) -> Response:
         """Give a task back before its lease ends."""
         return answer(_desk(lambda: roles.office.return_task(claim_id, _person(request))))

@@ -53,7 +53,7 @@ class Node:
 
     def get(self, path: str, **query: Any) -> Any:
         self.asked.append((path, {name: value for name, value in query.items() if value}))
-        return {"items": [TASK], "reasons": [REASON]} if path == "/v1/work/tasks" else self._kpi
+        return {"items": [TASK], "reasons": [REASON]} if path == "/v1/tasks" else self._kpi
 
     def pages(self, path: str, **query: Any) -> list[Any]:
         self.asked.append((path, query))
@@ -109,7 +109,7 @@ def test_clocks_are_listed_with_who_owes_the_step(node: Node) -> None:
     text = call("report", "sla").stdout
     assert CLAIM in text
     assert json.loads(call("report", "sla", "--all", "--json").stdout)["claims"][0]["status"] == "FILED"
-    assert node.asked == [("/v1/work/clocks", {"all": ""}), ("/v1/work/clocks", {"all": "true"})]
+    assert node.asked == [("/v1/clocks", {"all": ""}), ("/v1/clocks", {"all": "true"})]
 
 
 def test_tasks_are_listed_taken_and_given_back(node: Node) -> None:
@@ -121,9 +121,9 @@ def test_tasks_are_listed_taken_and_given_back(node: Node) -> None:
     assert json.loads(call("work", "take", "--json").stdout)["holder"] == "ann"
     assert "free" in call("work", "return", CLAIM).stdout
     assert node.asked[2:] == [
-        ("/v1/work/tasks/take", {"claim_id": CLAIM, "override": "HOLDER_ABSENT"}),
-        ("/v1/work/tasks/take", {"claim_id": None, "override": None}),
-        (f"/v1/work/tasks/{CLAIM}/return", {}),
+        ("/v1/tasks/take", {"claim_id": CLAIM, "override": "HOLDER_ABSENT"}),
+        ("/v1/tasks/take", {"claim_id": None, "override": None}),
+        (f"/v1/tasks/{CLAIM}/return", {}),
     ]
 
 
@@ -163,7 +163,7 @@ def test_an_insured_speaks_and_staff_answers(node: Node, tmp_path: Path, monkeyp
     assert json.loads(call("work", "complaints", "--all", "--json").stdout)["claims"][0]["words"] == [WORD]
     assert "answered EXPLAINED by ann" in call("work", "answer", CLAIM, "ef" * 32, "--with", "EXPLAINED").stdout
     assert node.asked[-1] == (
-        f"/v1/work/feedback/{CLAIM}/answer",
+        f"/v1/feedback/{CLAIM}/answer",
         {"feedback_id": "ef" * 32, "answer": "EXPLAINED"},
     )
 

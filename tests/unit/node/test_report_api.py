@@ -67,7 +67,7 @@ def test_an_insurer_does_not_count_the_claim_of_another_on_the_same_case(run: Ca
         report = await desk.get("/v1/statistics/kpi")
         assert report["kpi"]["claims"] == 1
         assert {row["party"] for row in report["turnaround"]} <= {"insurer", "hospital", "commission"}
-        assert [item["claim_id"] for item in (await desk.get("/v1/work/clocks?all=true"))["items"]] == [claim_id]
+        assert [item["claim_id"] for item in (await desk.get("/v1/clocks?all=true"))["items"]] == [claim_id]
 
     run(story)
 
@@ -134,14 +134,14 @@ def test_clocks_that_warn_are_listed_and_on_request_all_open_ones(run: Callable[
     async def story(desk: Desk) -> None:
         claim_id = ready(desk)
         await settle(desk)
-        assert (await desk.get("/v1/work/clocks"))["items"] == []
-        (found,) = (await desk.get("/v1/work/clocks?all=true"))["items"]
+        assert (await desk.get("/v1/clocks"))["items"] == []
+        (found,) = (await desk.get("/v1/clocks?all=true"))["items"]
         assert found["claim_id"] == claim_id
         assert {clock["stage"] for clock in found["clocks"]} == {"decide", "flash", "minimum"}
         desk.net.wait(FLASH_MS + 1)
         ready(desk)
         await settle(desk)
-        first = (await desk.get("/v1/work/clocks"))["items"][0]
+        first = (await desk.get("/v1/clocks"))["items"][0]
         assert [(clock["stage"], clock["standing"]) for clock in first["clocks"]] == [("flash", "breached")]
 
     run(story)
@@ -171,9 +171,9 @@ def test_a_review_is_an_act_of_the_tokens_holder(run: Callable[..., None]) -> No
         await desk.post(path, {"action": "prepare", "reason": "AMOUNT_CONFIRMED"}, 200)
         await desk.post(path, {"action": "release", "override": "HOLDER_ABSENT"}, 200)
         await desk.post(path, {}, 200)
-        await desk.post("/v1/work/tasks/take", {"claim_id": claim_id}, 200)
-        await desk.post(f"/v1/work/tasks/{claim_id}/return", {}, 200)
-        assert (await desk.get("/v1/work/tasks?limit=5"))["reasons"][0]["zh"]
+        await desk.post("/v1/tasks/take", {"claim_id": claim_id}, 200)
+        await desk.post(f"/v1/tasks/{claim_id}/return", {}, 200)
+        assert (await desk.get("/v1/tasks?limit=5"))["reasons"][0]["zh"]
         assert office.acts == [
             (claim_id, "insurer", "AMOUNT_CONFIRMED", None),
             (claim_id, "insurer", "HOLDER_ABSENT"),
@@ -211,4 +211,4 @@ def test_what_the_desk_refuses_is_told_with_its_code(run: Callable[..., None], e
 
 def test_sums_of_money_need_a_token_for_reports() -> None:
     assert ACCESS["GET", "/v1/statistics/kpi"] == "report"
-    assert {ACCESS["POST", path] for path in ("/v1/work/tasks/take", "/v1/claims/{claim_id}/review")} == {"review"}
+    assert {ACCESS["POST", path] for path in ("/v1/tasks/take", "/v1/claims/{claim_id}/review")} == {"review"}

@@ -98,8 +98,8 @@ def test_words_come_in_and_are_answered_over_http(run: Callable[..., None]) -> N
         answer = await desk.post(f"/v1/claims/{claim_id}/feedback", {"token": "a.b.c"})
         assert (answer["kind"], answer["due_ms"]) == ("complaint", 1_000 + COMPLAINT_MS)
         body = {"feedback_id": "ef" * 32, "answer": "EXPLAINED"}
-        assert (await desk.post(f"/v1/work/feedback/{claim_id}/answer", body, 200))["score"] == 1
-        assert (await desk.get("/v1/work/feedback?open=true"))["answers"]["EXPLAINED"]["zh"]
+        assert (await desk.post(f"/v1/feedback/{claim_id}/answer", body, 200))["score"] == 1
+        assert (await desk.get("/v1/feedback?open=true"))["answers"]["EXPLAINED"]["zh"]
         assert office.acts == [
             (claim_id, "a.b.c"),
             (claim_id, "ef" * 32, "EXPLAINED", "insurer"),
@@ -126,6 +126,6 @@ def test_what_is_refused_has_its_code(run: Callable[..., None], error: Any, stat
         desk.roles.office = Words(error)
         assert (await desk.post(f"/v1/claims/{'ab' * 32}/feedback", {"token": "a.b.c"}, status))["code"] == error.code
         body = {"feedback_id": "ef" * 32, "answer": "EXPLAINED"}
-        assert (await desk.post(f"/v1/work/feedback/{'ab' * 32}/answer", body, status))["code"] == error.code
+        assert (await desk.post(f"/v1/feedback/{'ab' * 32}/answer", body, status))["code"] == error.code
 
     run(story)
