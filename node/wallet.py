@@ -41,7 +41,7 @@ from ledger.errors import DecodeError, EnvelopeError, SignatureError
 from ledger.types import Hex32, NetworkId
 
 Chance = Callable[[int], bytes]
-MAIL_KINDS = ("decision", "notice", "settlement")
+MAIL_KINDS = ("decision", "notice", "risk-notice", "settlement")
 """What a customer's mailbox can hold."""
 MAX_WALLET = 64 * 1024
 """Bytes of one wallet: keys, slip and token of one consent."""

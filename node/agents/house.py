@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from contracts.errors import ContractError
+from contracts.risksignals import SIGNALLERS
 from ledger.errors import LedgerError
 from node.agents.adjudicator import AdjudicatorAgent
 from node.agents.agent import Agent
@@ -27,6 +28,7 @@ from node.agents.mailroom import Mailroom
 from node.agents.pastclaims import PastClaims
 from node.agents.ports import Ports
 from node.agents.shadow import ShadowAgent
+from node.agents.signalling import SignalAgent
 from node.agents.submitting import Submitter
 from node.errors import NodeError, Unavailable
 from node.vault import StoredParcel
@@ -59,7 +61,17 @@ class House:
         past = PastClaims(ports)
         self.backtester = Backtester(ports, past)
         self.shadow = ShadowAgent(ports, past, self.tell)
-        found = (self.hospital, self.commission, self.insurer, self.adjudicator, self.examiner, self.shadow)
+        signals = bool(SIGNALLERS & held) and "signals" not in off
+        self.signals = SignalAgent(ports) if signals else None
+        found = (
+            self.hospital,
+            self.commission,
+            self.insurer,
+            self.adjudicator,
+            self.signals,
+            self.examiner,
+            self.shadow,
+        )
         self.agents: tuple[Agent, ...] = tuple(agent for agent in found if agent is not None)
         ports.delivery.on_arrival(self._receive)
 

@@ -29,7 +29,7 @@ from node.agents.submitting import Submitter
 from node.errors import NodeError
 from node.vault.parcels import envelope_subject
 
-KEPT: Final = ("decision", "notice", "settlement")
+KEPT: Final = ("decision", "notice", "settlement", "risk-notice")
 MAX_PAYEE_BYTES: Final = 256 * 1024
 """A payee opening is a few hundred bytes, padded to 64 kB."""
 

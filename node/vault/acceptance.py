@@ -12,6 +12,8 @@ from typing import Final, Literal, TypeAlias
 
 from contracts.consentforce import find_bar, is_party
 from contracts.identifiers import derive_claim_id
+from contracts.risksignals import SIGNALLERS
+from contracts.riskstates import read_signal
 from contracts.states import (
     ClaimState,
     ConsentState,
@@ -40,6 +42,8 @@ SENDER_ROLES: Final[Mapping[str, frozenset[str]]] = {
     "signatures": frozenset({"tpa", "commission", "auditor", "insurer"}),
     "decision": frozenset({"insurer"}),
     "notice": frozenset({"insurer"}),
+    "signal": SIGNALLERS,
+    "risk-notice": SIGNALLERS,
     "settlement": frozenset({"insurer"}),
     "closing": frozenset({"insurer"}),
     "closure": frozenset({"tpa", "commission", "auditor", "insurer"}),
@@ -50,7 +54,7 @@ SENDER_ROLES: Final[Mapping[str, frozenset[str]]] = {
 }
 WAITING: Final = frozenset({"CONSENT_NOT_YET", "CONSENT_UNRATIFIED"})
 """Reasons that time or a ratification removes: the parcel stays owed."""
-KEPT_FOR_CUSTOMER: Final = frozenset({"decision", "notice", "settlement"})
+KEPT_FOR_CUSTOMER: Final = frozenset({"decision", "notice", "settlement", "risk-notice"})
 """Kinds that a node of the case keeps for the customer without being able to open them."""
 
 
@@ -166,6 +170,42 @@ def _judge_decision(transfer: Transfer) -> Verdict:
     return _judge_kept(transfer, claim.insurer, claim.consent_id, _adjudicators(transfer.read, claim))
 
 
+def _judge_signal(transfer: Transfer) -> Verdict:
+    """About a person: between parties of the case's consent. About a hospital: to whoever may give signals itself."""
+    return _judge_risk(transfer, SIGNALLERS, is_told_to_others=True)
+
+
+def _judge_risk_notice(transfer: Transfer) -> Verdict:
+    """About a person: to nodes of the case, for the customer, whatever became of the consent. Of a hospital: to it."""
+    return _judge_risk(transfer, frozenset({"hospital"}), is_told_to_others=False)
+
+
+def _judge_risk(transfer: Transfer, without_case: frozenset[str], *, is_told_to_others: bool) -> Verdict:
+    signal = read_signal(transfer.read, transfer.subject)
+    if signal is None:
+        return "pending"
+    if signal.author != transfer.sender:
+        raise ParcelRefused("not_author", f"the signal is not {transfer.sender}'s")
+    if transfer.digest not in signal.delivered:
+        raise ParcelRefused("digest", "the signal names other ciphertexts")
+    if not signal.counts(transfer.time_ms):
+        raise ParcelRefused("expired", "the signal counts for nothing any more")
+    if transfer.case_id is None:
+        member = read_participant(transfer.read, transfer.receiver)
+        if member is None or without_case.isdisjoint(member.roles):
+            raise ParcelRefused("no_party", f"{transfer.receiver} holds no role that this goes to")
+        return "ready"
+    case = read_case(transfer.read, transfer.case_id)
+    if case is None:
+        raise ParcelRefused("subject", "the ledger has no such case")
+    consent = _require_consent(transfer, case.consent_id)
+    if is_told_to_others:
+        _check_readable(transfer, consent)
+    _check_party(transfer, consent, transfer.sender)
+    _check_party(transfer, consent, transfer.receiver)
+    return "ready"
+
+
 def _judge_settlement(transfer: Transfer) -> Verdict:
     payout = read_payout(transfer.read, transfer.subject)
     if payout is None:
@@ -240,6 +280,8 @@ _RULES: Final[Mapping[Kind, Callable[[Transfer], Verdict]]] = {
     "signatures": _judge_from_adjudicator,
     "decision": _judge_decision,
     "notice": _judge_decision,
+    "signal": _judge_signal,
+    "risk-notice": _judge_risk_notice,
     "settlement": _judge_settlement,
     "closing": _judge_to_adjudicator,
     "closure": _judge_from_adjudicator,

@@ -6,7 +6,7 @@
 
 Codes of ParcelRefused: `form` (not a parcel), `kind`, `unknown_sender`, `role` (its role does not send this kind),
 `subject` (envelope and parcel name different things), `not_addressed`, `no_party` (the consent does not name this
-node), `not_author`, `digest` (not the ciphertext on the ledger), `consent` (no longer in force),
+node), `not_author`, `digest` (not the ciphertext on the ledger), `consent` (no longer in force), `expired` (a signal),
 `consent_waits` (it has not begun, or an emergency is not ratified yet), `too_many` (of one
 sender about one subject), `pending_full` (try again), `unknown` (nothing under this name).
 """

@@ -32,6 +32,8 @@ Kind: TypeAlias = Literal[
     "signatures",  # co-adjudicator -> insurer: signatures, or refusal codes
     "decision",  # insurer -> customer's mailbox, kept for pick-up; also to co-adjudicators
     "notice",  # insurer -> customer's mailbox: the decision in words
+    "signal",  # insurer, TPA or commission -> whoever may weigh it: content of a risk signal
+    "risk-notice",  # the same -> its subject: how to appeal
     "settlement",  # insurer -> customer's mailbox: opening of a settlement
     "closing",  # insurer -> co-adjudicator: endorse that a payout was never due
     "closure",  # co-adjudicator -> insurer: that endorsement

@@ -8,6 +8,8 @@ import pytest
 from msgspec import structs
 
 from contracts.consentlife import ConsentLife
+from contracts.riskbodies import RiskSignal
+from contracts.riskcontent import derive_signal_id
 from contracts.states import ClaimState, ConsentState, decode_state, encode_state
 from ledger.crypto.envelopes import seal
 from node.vault import Parcel
@@ -15,6 +17,7 @@ from node.vault.acceptance import SENDER_ROLES, judge_parcel
 from node.vault.errors import ParcelRefused
 from node.vault.parcels import KINDS, envelope_subject
 from tests.support.agent_world import World, admission, discharge, envelope_pair, invoice
+from tests.support.network_builder import Network
 
 STRANGER = {"insurer": "insurer-two", "hospital": "hospital-two", "commission": "commission-east", "tpa": "tpa-owned"}
 """A participant of the same role that the consent does not name."""
@@ -28,6 +31,8 @@ ROUTES = [
     ("signatures", "tpa", "insurer"),
     ("decision", "insurer", "hospital"),
     ("notice", "insurer", "hospital"),
+    ("signal", "insurer", "tpa"),
+    ("risk-notice", "insurer", "hospital"),
     ("settlement", "insurer", "commission"),
     ("closing", "insurer", "tpa"),
     ("closure", "tpa", "insurer"),
@@ -66,7 +71,16 @@ def paid(tmp_path_factory: pytest.TempPathFactory) -> Paid:
     kinds += ("restoring", "restored", "holding", "held")
     by_claim = dict.fromkeys(kinds, world.claim_id(wallet))
     other = {"record": record.subject, "verdict": record.subject, "pool": wallet.case_id, "payee": wallet.consent_id}
-    return Paid(world, by_claim | other | {"settlement": claim.payouts[0]}, wallet.case_id, record.digest)
+    signal = signal_in(world.network, record.digest)
+    other |= {"signal": signal, "risk-notice": signal, "settlement": claim.payouts[0]}
+    return Paid(world, by_claim | other, wallet.case_id, record.digest)
+
+
+def signal_in(network: Network, digest: str) -> str:
+    """The insurer's risk signal with a ciphertext of this digest."""
+    body = RiskSignal("ab" * 32, "cd" * 32, "INDICATED", network.now_ms + 10**9, "ef" * 32, (digest,))
+    assert network.do("risk.signal", body, "insurer").code == "ok"
+    return derive_signal_id(network.genesis.network, "insurer", body.content_commit)
 
 
 def judge(paid: Paid, kind: Any, sender: str, receiver: str, **changes: Any) -> str:
@@ -124,6 +138,27 @@ def test_another_role_sends_nothing(paid: Paid, kind: str, sender: str, receiver
     assert {code_of(paid, kind, name, receiver) for name in others} <= {"role"}
 
 
+def test_a_signal_that_is_over_or_has_another_ciphertext_does_not_move(paid: Paid) -> None:
+    over = paid.world.network.now_ms + 10**9
+    assert code_of(paid, "signal", "insurer", "tpa", time_ms=over) == "expired"
+    network = paid.world.network
+    other = signal_in_another(network)
+    assert code_of(paid, "signal", "insurer", "tpa", subject=other) == "digest"
+
+
+def signal_in_another(network: Network) -> str:
+    body = RiskSignal("ab" * 32, "ce" * 32, "INDICATED", network.now_ms + 10**9, "ef" * 32, ("11" * 32,))
+    assert network.do("risk.signal", body, "insurer").code == "ok"
+    return derive_signal_id(network.genesis.network, "insurer", body.content_commit)
+
+
+def test_a_signal_about_a_hospital_goes_to_those_who_may_signal_and_its_notice_to_hospitals(paid: Paid) -> None:
+    assert judge(paid, "signal", "insurer", "insurer-two", case_id=None) == "ready"
+    assert code_of(paid, "signal", "insurer", "hospital-two", case_id=None) == "no_party"
+    assert judge(paid, "risk-notice", "insurer", "hospital-two", case_id=None) == "ready"
+    assert code_of(paid, "risk-notice", "insurer", "insurer-two", case_id=None) == "no_party"
+
+
 def test_after_the_consent_ended_no_record_moves(paid: Paid) -> None:
     assert code_of(paid, "record", "hospital", "insurer", time_ms=2**52) == "consent"
 
@@ -143,7 +178,7 @@ def altered(paid: Paid, consent: dict[str, Any], claim: dict[str, Any]) -> Any:
     return read
 
 
-GOES_ON = {"verdict", "pool", "payee", "decision", "notice", "settlement"}
+GOES_ON = {"verdict", "pool", "payee", "decision", "notice", "settlement", "risk-notice"}
 """What tells hospital and customer how things stand, and holds no document. Between insurer and adjudicators everything
 stops with the consent while the claim is undecided."""
 
@@ -167,5 +202,5 @@ def test_without_a_consent_in_force_nothing_is_delivered_that_leads_to_a_decisio
         assert judge(paid, kind, sender, receiver, read=undecided) == "ready"
     else:
         assert code_of(paid, kind, sender, receiver, read=undecided) == code
-    if kind != "record":
+    if kind not in ("record", "signal"):
         assert judge(paid, kind, sender, receiver, read=decided) == "ready", "what was decided is brought to its end"
