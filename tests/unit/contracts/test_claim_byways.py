@@ -300,6 +300,26 @@ def test_the_arbiter_stands_for_the_silent_one_and_no_more() -> None:
     assert lives.status(at[1]) == "DECIDED"
 
 
+def test_an_arbiter_that_is_a_co_adjudicator_too_has_one_voice() -> None:
+    lives = make_lives()
+    policy = lives.commit_policy(co_adjudicators=("commission", "tpa"))
+    draft = lives.make_consent([policy.policy_id])
+    both = tuple(
+        structs.replace(item, purposes=("endorse", "co-adjudicate")) if item.participant == "commission" else item
+        for item in draft.consent.grantees
+    )
+    customer = lives.grant(policy.policy_id, grantees=both)
+    claim_id = lives.claim_id(customer)
+    lives.publish(customer, "admission")
+    lives.accept(claim_id)
+    lives.finish_case(customer)
+    lives.wait(6 * DAY_MS)
+    assert lives.act("claim.escalate", customer, claim_id).code == "ok"
+    alone, together = (lives.make_adjudication(claim_id, names) for names in (("commission",), ("commission", "tpa")))
+    assert lives.do("claim.adjudicate", alone, "commission").code == "CO_ADJUDICATOR_MISSING"
+    assert lives.do("claim.adjudicate", together, "commission").code == "ok"
+
+
 def test_the_insurer_goes_on_with_the_arbiter_where_co_signers_are_silent() -> None:
     lives = make_lives()
     at = lives.reach("EVIDENCE_COMPLETE")
