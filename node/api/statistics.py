@@ -131,6 +131,19 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
         page = roles.office.closings(after, limit, from_ms, until_ms)
         return answer({**page, "utc_offset_minutes": offset})
 
+    @app.get("/v1/clocks")
+    async def list_clocks(
+        after: Cursor = 0,
+        limit: Limit = DEFAULT_PAGE,
+        every: Annotated[bool, Query(alias="all", description="also clocks that neither warn nor ran out")] = False,
+    ) -> Response:
+        """Claims with clocks that warn or have run out, in the order of their report."""
+        return answer(page_of(directory.claims, after, limit, lambda claim_id: sight.due(claim_id, every=every)))
+
+    _add_employer(app, roles, directory)
+
+
+def _add_employer(app: FastAPI, roles: RolesPort, directory: Directory) -> None:
     @app.get("/v1/statistics/employer")
     async def show_employer(
         employer: Annotated[str, Query(min_length=1, max_length=64, description="the word in the terms of policies")],
@@ -143,15 +156,6 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
             )
         totals = await roles.office.group_totals(tuple(directory.claims), employer, currency)
         return answer(to_builtins(totals))
-
-    @app.get("/v1/clocks")
-    async def list_clocks(
-        after: Cursor = 0,
-        limit: Limit = DEFAULT_PAGE,
-        every: Annotated[bool, Query(alias="all", description="also clocks that neither warn nor ran out")] = False,
-    ) -> Response:
-        """Claims with clocks that warn or have run out, in the order of their report."""
-        return answer(page_of(directory.claims, after, limit, lambda claim_id: sight.due(claim_id, every=every)))
 
 
 def _span_of(first: str | None, last: str | None, utc_offset_minutes: int) -> tuple[int | None, int | None]:
