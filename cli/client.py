@@ -86,10 +86,18 @@ class NodeClient:
         """Relay a payee's acknowledgement."""
         return self.post("/v1/acknowledgements", {"token": token}, wait=wait_s)
 
-    def publish(self, consent_id: str, documents: Sequence[tuple[str, Mapping[str, Any]]], *, wait_s: int = 0) -> Any:
-        """Publish documents at a hospital's node."""
+    def publish(
+        self,
+        consent_id: str,
+        documents: Sequence[tuple[str, Mapping[str, Any]]],
+        *,
+        replaces: str | None = None,
+        wait_s: int = 0,
+    ) -> Any:
+        """Publish documents at a hospital's node; `replaces`: the record that the only one corrects."""
         listed = [{"record_type": kind, "document": dict(document)} for kind, document in documents]
-        return self.post("/v1/records", {"consent_id": consent_id, "documents": listed}, wait=wait_s)
+        corrected = {"replaces": replaces} if replaces else {}
+        return self.post("/v1/records", {"consent_id": consent_id, "documents": listed, **corrected}, wait=wait_s)
 
     def commit_policies(self, policies: Sequence[Mapping[str, Any]], *, wait_s: int = 0) -> Any:
         """Commit to policies at an insurer's node."""

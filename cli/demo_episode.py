@@ -146,7 +146,7 @@ class Stay:
         self.wallet = wallet
         self._hospital = runner.client(episode.hospital)
         self.claims = {name: derive_claim_id(wallet.case_id, name) for name in insurers}
-        self._records: list[str] = []
+        self.records: list[str] = []
         self.received: dict[str, int] = {}
         """By payout, what the customer's own mail says that it got, in minor units; each was acknowledged."""
         self._deadline = time.monotonic() + EPISODE_S
@@ -225,11 +225,11 @@ class Stay:
                 raise Refused(error.code) from None
             raise
         require_ok(answer)
-        self._records.extend(answer["record_ids"])
+        self.records.extend(answer["record_ids"])
 
     def _check_records(self) -> None:
         """A record that the commission rejects, or that the ledger refuses, ends the episode."""
-        for record_id in self._records:
+        for record_id in self.records:
             record = self._hospital.find(f"/v1/records/{record_id}")
             if record is None:
                 continue

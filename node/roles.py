@@ -55,10 +55,14 @@ class NodeRoles:
         self.office = Office(house, node.config.reports.warn_bp, house.tell)
 
     async def publish(
-        self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]], case_id: str | None = None
+        self,
+        consent_id: str,
+        documents: Sequence[tuple[str, dict[str, Any]]],
+        case_id: str | None = None,
+        replaces: str | None = None,
     ) -> tuple[str, list[str]]:
         """Hospital: publish documents. Returns the transaction id and the record ids."""
-        return await self.house.publish(consent_id, documents, case_id)
+        return await self.house.publish(consent_id, documents, case_id, replaces)
 
     async def commit_policies(self, policies: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
         """Insurer: commit to policies. Returns the transaction id and one policy certificate each."""

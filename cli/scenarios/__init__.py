@@ -6,7 +6,7 @@ file here, and no figure that a scenario expects comes from the program that it 
 
 from typing import Final
 
-from cli.scenarios import advance, flash, founding, red_invoice, two_insurers
+from cli.scenarios import advance, complaint, flash, founding, red_invoice, two_insurers
 from cli.scenarios.stage import Scenario
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
@@ -15,6 +15,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     advance.SCENARIO,
     two_insurers.SCENARIO,
     red_invoice.SCENARIO,
+    complaint.SCENARIO,
 )
 ALL: Final = "all"
 NAMES: Final = tuple(item.name for item in SCENARIOS)

@@ -69,9 +69,15 @@ class AdjudicatorAgent(Agent):
             return self._answer_closing(claim_id, claim)
         if claim.status == "CLOSED":
             return self._answer_restoring(item, claim)
-        if next(read_parcels(self.ports, "closing", claim_id, ClosingMessage, sender=claim.insurer), None) is not None:
+        if self._is_closing_asked(claim_id, claim):
             return wait("not_decided_here")  # the insurer saw the deciding block before this node did
         return await self._answer_package(item, claim)
+
+    def _is_closing_asked(self, claim_id: str, claim: ClaimState) -> bool:
+        """Whether the insurer asks to close what is not decided here; an answered one is of a decision before."""
+        requests = read_parcels(self.ports, "closing", claim_id, ClosingMessage, sender=claim.insurer)
+        parcel, _ = next(requests, (None, None))
+        return parcel is not None and self.vault.get_secret(f"closed/{claim_id}") != parcel.digest
 
     def list_requests(self, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         """Requests answered by this node: {position, claim_id, status}; status `signed` or `refused`."""

@@ -18,15 +18,23 @@ from contracts.cases.evidence import date_of, invoice_identity, judge_record, pr
 from contracts.cases.pools import open_pool, whole_losses
 from contracts.commitments import commit
 from contracts.errors import InputError
-from contracts.identifiers import derive_nullifier, derive_pool_id, invoice_message
+from contracts.identifiers import derive_nullifier, invoice_message
 from contracts.invoicekeys import Identity, LockKey, find_lock_key
 from contracts.receipts import Event, Receipt
-from contracts.states import CaseState, ConsentState, RecordState, decode_state, read_case, read_consent, read_record
+from contracts.states import (
+    ConsentState,
+    RecordState,
+    decode_state,
+    read_case,
+    read_claim,
+    read_consent,
+    read_record,
+)
 from ledger.crypto import bls
 from ledger.errors import DecodeError, StoreError
 from ledger.transactions import decode_transaction
 from node.agents.agent import AGAIN, Agent, Step, done, wait
-from node.agents.hospitalbook import HospitalBook
+from node.agents.completing import ASKS_AGAIN, deliver_pool, is_asked_again, keep_pool, next_version
 from node.agents.invoicebook import InvoiceBook
 from node.agents.mail import open_latest, post, seal_parcel
 from node.agents.submitting import RECEIPT_PRUNED
@@ -83,6 +91,9 @@ class CommissionAgent(Agent):
         return InvoiceBook(self.ports)
 
     def interests(self, event: Event) -> Iterable[str]:
+        if event.topic in ASKS_AGAIN:
+            claim = read_claim(self.ports.ledger.final.read, event.subject)
+            return (claim.case_id,) if claim is not None and self._endorses(claim.consent_id) else ()
         if event.topic != "record.published":
             return ()
         record = read_record(self.ports.ledger.final.read, event.subject)
@@ -92,13 +103,14 @@ class CommissionAgent(Agent):
         return (record.case_id,)
 
     def open_in_state(self) -> Iterable[str]:
-        """Cases with a record under a consent that names us for endorsement, unless their evidence is complete."""
+        """Cases with a record under a consent that names us for endorsement, unless their evidence is complete and
+        nobody asks for more."""
         for key, item in self.ports.ledger.state_family(RecordState.FAMILY):
             record = decode_state(item.value, RecordState) if item.value is not None else None
             if record is None or not self._endorses(record.consent_id):
                 continue
             case = read_case(self.ports.ledger.final.read, record.case_id)
-            if case is not None and case.status != "COMPLETE":
+            if case is not None and (case.status != "COMPLETE" or is_asked_again(self.ports.ledger.final.read, case)):
                 self._add_record(record.case_id, key.partition("/")[2])
                 yield record.case_id
 
@@ -146,7 +158,10 @@ class CommissionAgent(Agent):
             return wait("no_case")
         if case.status == "COMPLETE":
             self._take_receipt(item.subject)
-            return self._deliver_pool(item.subject, case)
+            if not (is_asked_again(self.ports.ledger.final.read, case) and self._has_unjudged(item.subject)):
+                code = deliver_pool(self.ports, item.subject, case)
+                self.vault.work.list_as(self.name, item.subject, "complete")
+                return done(code)
         consent = read_consent(self.ports.ledger.final.read, case.consent_id)
         if consent is None or not self._endorses(case.consent_id):
             return done("not_ours")
@@ -154,6 +169,12 @@ class CommissionAgent(Agent):
             self.vault.work.list_as(self.name, item.subject, "revoked")
             return done("CONSENT_REVOKED")
         return await self._endorse(item, consent)
+
+    def _has_unjudged(self, case_id: str) -> bool:
+        refused = self._refused(case_id)
+        names = [name for name in self.vault.get_secret(f"case-records/{case_id}") or [] if name not in refused]
+        states = [read_record(self.ports.ledger.final.read, name) for name in names]
+        return any(state is not None and state.status == "PUBLISHED" for state in states)
 
     async def _endorse(self, item: WorkItem, consent: ConsentState) -> Step:
         key = f"endorse/{item.subject}"
@@ -275,8 +296,9 @@ class CommissionAgent(Agent):
 
     def _build_completion(self, case_id: str, consent: ConsentState, judged: Sequence[Judged]) -> EvidenceCompletion:
         accepted = _current(judged)
-        pool = open_pool(case_id, 0, whole_losses(item.record for item in accepted), self.ports.salt())
-        self.vault.put_secret(f"pool/{pool['pool_id']}/0", pool)
+        version = next_version(self.ports.ledger.final.read, case_id)
+        pool = open_pool(case_id, version, whole_losses(item.record for item in accepted), self.ports.salt())
+        keep_pool(self.ports, pool)
         return EvidenceCompletion(
             case_id=case_id,
             records=tuple(sorted(item.record.record_id for item in accepted)),
@@ -344,36 +366,6 @@ class CommissionAgent(Agent):
         content = {"record_id": record_id, "codes": codes}
         envelope = seal_parcel(self.ports, "verdict", record_id, content, [state.hospital])
         post(self.ports, "verdict", record_id, case_id, envelope, [state.hospital])
-
-    # --- delivery
-
-    def _deliver_pool(self, case_id: str, case: CaseState) -> Step:
-        """The pool's opening, with the proofs of the invoice locks, to every insurer of the case and the hospital."""
-        pool = self.vault.get_secret(f"pool/{derive_pool_id(case_id)}/0")
-        consent = read_consent(self.ports.ledger.final.read, case.consent_id)
-        if pool is None or consent is None:
-            return done("completed_elsewhere")
-        if not self.vault.parcels("pool", case_id, sender=self.ports.me):
-            insurers = [item.participant for item in consent.grantees if item.rank is not None]
-            hospitals = sorted({state.hospital for state in self._evidence(case)})
-            content = {"pool": pool, "locks": self._locks(case)}
-            envelope = seal_parcel(self.ports, "pool", case_id, content, [*insurers, *hospitals])
-            post(self.ports, "pool", case_id, case_id, envelope, [*insurers, *hospitals])
-            HospitalBook(self.ports).count(case_id, case)
-        self.vault.work.list_as(self.name, case_id, "complete")
-        return done("complete")
-
-    def _evidence(self, case: CaseState) -> list[RecordState]:
-        found = (read_record(self.ports.ledger.final.read, record_id) for record_id in case.records)
-        return [state for state in found if state is not None]
-
-    def _locks(self, case: CaseState) -> dict[str, dict[str, str]]:
-        locks = {}
-        for record_id, state in zip(case.records, self._evidence(case), strict=True):
-            kept = self.vault.get_secret(f"invoice/{state.nullifier}") if state.nullifier else None
-            if kept is not None and state.nullifier is not None:
-                locks[record_id] = {"nullifier": state.nullifier, "signature": kept["signature"]}
-        return locks
 
     async def _pull(self, missing: Sequence[tuple[str, RecordState]]) -> None:
         for record_id, state in missing:

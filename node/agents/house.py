@@ -138,12 +138,16 @@ class House:
     # --- what it offers (RolesPort)
 
     async def publish(
-        self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]], case_id: str | None = None
+        self,
+        consent_id: str,
+        documents: Sequence[tuple[str, dict[str, Any]]],
+        case_id: str | None = None,
+        replaces: str | None = None,
     ) -> tuple[str, list[str]]:
         """Hospital: publish documents. Returns (transaction id, record ids). Raises Unavailable, PublicationRefused."""
         if self.hospital is None:
             raise _no_role("hospital")
-        published = await self.hospital.publish_records(consent_id, documents, case_id=case_id)
+        published = await self.hospital.publish_records(consent_id, documents, case_id=case_id, replaces=replaces)
         self._news.set()
         return published
 

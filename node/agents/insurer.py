@@ -179,7 +179,7 @@ class InsurerAgent(Agent):
                 self._take_acceptance(claim_id)
                 step = self._wait_for_evidence(claim_id, claim)
                 return await self.holder.hold(claim_id, claim) or step
-            case "EVIDENCE_COMPLETE" if claim.attempt > 1:
+            case "EVIDENCE_COMPLETE" if not self._may_decide(claim_id, claim):
                 return wait("REOPENED")
             case "EVIDENCE_COMPLETE":
                 return await self._decide(claim_id, claim)
@@ -242,6 +242,20 @@ class InsurerAgent(Agent):
         self.claims.set_status(claim_id, "filed")
         case = read_case(self.ports.ledger.final.read, claim.case_id)
         return wait("EVIDENCE" if case is not None else "no_case")
+
+    def _may_decide(self, claim_id: str, claim: ClaimState) -> bool:
+        """A reopened claim is decided again by itself on other evidence than before; on the same it is for people."""
+        if claim.attempt == 1 or self.vault.get_secret(f"anew/{claim_id}/{claim.attempt}") is not None:
+            return True
+        case, before = read_case(self.ports.ledger.final.read, claim.case_id), self.decider.proposal(claim_id)
+        if case is None or before is None or before.attempt >= claim.attempt:
+            return False
+        if any(item.statement.evidence_root == case.evidence_root for item in before.policies):
+            return False
+        with self.vault.transaction():
+            self.vault.put_secret(f"anew/{claim_id}/{claim.attempt}", case.evidence_root)
+            self.claims.begin_again(claim_id)
+        return True
 
     async def _decide(self, claim_id: str, claim: ClaimState) -> Step:
         read = self.ports.ledger.final.read

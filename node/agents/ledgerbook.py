@@ -65,6 +65,14 @@ class ClaimBook:
             )
             self.set_status(claim_id, "ready")
 
+    def begin_again(self, claim_id: str) -> None:
+        """The claim was reopened: what was computed, asked and released is of the decision before; human steps stay."""
+        with self._vault.transaction():
+            self._change(
+                claim_id, review=(), released=False, released_by="", prepared_by="", release_reason="", results=()
+            )
+            self.set_status(claim_id, "ready")
+
     def keep_computed(self, claim_id: str, currency: str, results: list[dict[str, Any]]) -> None:
         """What the program computed, for whoever reviews it."""
         self._change(claim_id, currency=currency, results=tuple(results))

@@ -83,7 +83,8 @@ class Payer:
     def _take_over(self, claim_id: str, claim: ClaimState, package: Package) -> None:
         """Keep the new account versions, and send the customer's and the next rank's mail. Once, or again: the same."""
         consent = self._consent(claim.consent_id)
-        if self._ports.vault.get_secret(f"decided/{claim_id}") is not None:
+        told = f"decided/{claim_id}" if claim.attempt == 1 else f"decided/{claim_id}/{claim.attempt}"
+        if self._ports.vault.get_secret(told) is not None:
             return
         with self._ports.vault.transaction():
             for item in package.policies:
@@ -95,7 +96,7 @@ class Payer:
             self._claims.keep_computed(
                 claim_id, _currency(package), [item.result["result"] for item in package.policies]
             )
-            self._ports.vault.put_secret(f"decided/{claim_id}", 1)
+            self._ports.vault.put_secret(told, 1)
             self._claims.set_status(claim_id, "decided")
 
     # --- money

@@ -19,7 +19,7 @@ from node.api.directory import Directory
 from node.api.gate import MAX_BODY
 from node.api.parties import Viewer
 from node.api.port import NodePort, RolesPort
-from node.api.problems import not_found
+from node.api.problems import ApiError, not_found
 from node.api.transactions import respond
 
 MAX_DOCUMENTS = 100
@@ -42,6 +42,8 @@ class Records(Struct, frozen=True, forbid_unknown_fields=True):
     documents: Annotated[tuple[Document, ...], Meta(min_length=1, max_length=MAX_DOCUMENTS)]
     case_id: Hex32 | None = None
     """Under a standing consent; any other has its one case."""
+    replaces: Hex32 | None = None
+    """The record that the only document of this request corrects."""
 
 
 class Policies(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +60,9 @@ def add_routes(app: FastAPI, node: NodePort, roles: RolesPort, directory: Direct
         """Encrypt documents for whom the consent names, deliver them, and publish their commitments."""
         body = await read_body(request, Records, limit=MAX_BODY)
         documents = [(item.record_type, item.document) for item in body.documents]
-        tx_id, record_ids = await roles.publish(body.consent_id, documents, body.case_id)
+        if body.replaces is not None and len(documents) != 1:
+            raise ApiError(400, "schema", "a correction is one document, of the same type as the record it replaces")
+        tx_id, record_ids = await roles.publish(body.consent_id, documents, body.case_id, body.replaces)
         return await respond(node, tx_id, wait, record_ids=record_ids)
 
     @app.get("/v1/records/{record_id}")

@@ -75,7 +75,11 @@ class RolesPort(Protocol):
     """What this participant's automatic roles offer to its own staff."""
 
     async def publish(
-        self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]], case_id: str | None = None
+        self,
+        consent_id: str,
+        documents: Sequence[tuple[str, dict[str, Any]]],
+        case_id: str | None = None,
+        replaces: str | None = None,
     ) -> tuple[str, list[str]]:
         """Hospital: publish documents. Returns the transaction id and the record ids."""
         ...

@@ -30,7 +30,7 @@ def test_every_scenario_comes_out_as_it_was_worked_out(tmp_path: Path) -> None:
     assert answer["ok"] is True
     assert answer["episodes"] == []
     told = {item["name"]: item for item in answer["scenarios"]}
-    assert set(told) >= {"founding", "flash", "advance", "two-insurers", "red-invoice"}
+    assert set(told) >= {"founding", "flash", "advance", "two-insurers", "red-invoice", "complaint"}
     for item in told.values():
         assert item["figures"] == item["expected"], item["name"]
         assert item["dossiers_verified"] is True

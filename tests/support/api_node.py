@@ -214,7 +214,11 @@ class MemoryRoles:
         self.shadowed: list[str | None] = []
 
     async def publish(
-        self, consent_id: str, documents: Sequence[tuple[str, dict[str, Any]]], case_id: str | None = None
+        self,
+        consent_id: str,
+        documents: Sequence[tuple[str, dict[str, Any]]],
+        case_id: str | None = None,
+        replaces: str | None = None,
     ) -> tuple[str, list[str]]:
         self.published.append((consent_id, documents))
         return "ab" * 32, ["cd" * 32 for _ in documents]

@@ -10,7 +10,7 @@ from cli.demo import build_answer, find_faults
 from cli.demo_scenarios import print_scenarios, show_scenario
 from cli.episodes import Episode
 from cli.main import claimnode
-from cli.scenarios import NAMES, SCENARIOS, advance, choose, flash, founding, red_invoice, two_insurers
+from cli.scenarios import NAMES, SCENARIOS, advance, choose, complaint, flash, founding, red_invoice, two_insurers
 from cli.scenarios.stage import ScenarioResult
 from contracts.einvoice import validate
 from tests.support.adjudication_oracle import adjudicate
@@ -23,6 +23,7 @@ EPISODES = [
     two_insurers.EPISODE,
     red_invoice.WRONG,
     red_invoice.RIGHT,
+    complaint.RIGHT,
 ]
 
 
@@ -56,6 +57,8 @@ def test_invoices_are_valid_and_numbered_once(episode: Episode) -> None:
         (advance.EPISODE, advance.EXPECTED["benefit_fen"]),
         (red_invoice.WRONG, red_invoice.EXPECTED["wrong_fen"]),
         (red_invoice.RIGHT, red_invoice.EXPECTED["right_fen"]),
+        (complaint.WRONG, complaint.EXPECTED["declined_fen"]),
+        (complaint.RIGHT, complaint.EXPECTED["overturned_fen"]),
     ],
 )
 def test_what_is_expected_follows_from_the_specification(episode: Episode, figure: int) -> None:

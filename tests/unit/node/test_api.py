@@ -255,6 +255,9 @@ def test_documents_go_to_the_hospitals_role_alone(run: Callable[..., None]) -> N
         body = {"consent_id": make_hex("c"), "documents": [{"record_type": "admission", "document": {"ward": "7"}}]}
         assert (await desk.post("/v1/records", body))["record_ids"] == ["cd" * 32]
         assert desk.roles.published == [(make_hex("c"), [("admission", {"ward": "7"})])]
+        two = body | {"documents": body["documents"] * 2, "replaces": make_hex("r")}
+        assert "a correction is one document" in (await desk.post("/v1/records", two, 400))["detail"]
+        assert (await desk.post("/v1/records", body | {"replaces": make_hex("r")}))["record_ids"] == ["cd" * 32]
         body["documents"][0]["record_type"] = "diary"
         assert (await desk.post("/v1/records", body, 400))["code"] == "schema"
 
