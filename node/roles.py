@@ -16,6 +16,7 @@ from msgspec import to_builtins
 
 from contracts.cases.evidence import date_of
 from contracts.invoicekeys import Identity
+from contracts.riskbodies import Level
 from contracts.states import read_nullifier, read_participant, read_record
 from ledger.crypto.keys import read_secret_file, write_secret_file
 from ledger.logtiles import node_reader
@@ -95,6 +96,18 @@ class NodeRoles:
     def risk_hospitals(self, after: int, limit: int) -> dict[str, Any]:
         """Commission: what RK04 and RK11 say of hospitals, one page. Raises Unavailable."""
         return self.house.risk_hospitals(after, limit)
+
+    def risk_signals(self, after: int, limit: int) -> dict[str, Any]:
+        """Insurer, TPA, commission: signals of others that count, one page. Raises Unavailable."""
+        return self.house.risk_signals(after, limit)
+
+    def give_signal(self, claim_id: str | None, hospital: str | None, level: Level, days: int) -> str:
+        """The same: the id of a signal that is on its way. Raises SignalRefused, Unavailable."""
+        return self.house.give_signal(claim_id, hospital, level, days)
+
+    def withdraw_signal(self, signal_id: str, reason: str) -> None:
+        """The same: take a signal back. Raises SignalRefused, Unavailable."""
+        self.house.withdraw_signal(signal_id, reason)
 
     def risk_statistics(self) -> list[dict[str, Any]]:
         """Insurer: grades and hits of the risk rules by month. Raises Unavailable."""

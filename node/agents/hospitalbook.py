@@ -32,6 +32,8 @@ from contracts.cases.riskcells import (
     measure_stay,
 )
 from contracts.risk.assessment import assess_hospital
+from contracts.risk.parameters import DEFAULTS
+from contracts.risk.records import HospitalCells
 from contracts.risk.results import as_document
 from contracts.states import CaseState, read_record
 from ledger.crypto.hashing import tagged_hex
@@ -79,6 +81,16 @@ class HospitalBook:
         items = [self._row(name, sums) for name in page]
         return {"items": items, "next": after + len(page), "more": after + len(page) < len(names)}
 
+    def assess(self, hospital: str) -> dict[str, Any]:
+        """What RK04 and RK11 say of one hospital, with the parameters; of fewer than MIN_SHOWN stays: insufficient."""
+        return self._assess(hospital, self._sums())[0]
+
+    def _assess(self, hospital: str, sums: dict[str, dict[str, CellSums]]) -> tuple[dict[str, Any], HospitalCells]:
+        parameters = self._ports.risk or DEFAULTS
+        cells = build_cells(hospital, sums, parameters.upcoding_months, parameters.readmission_days)
+        fewest = max(MIN_SHOWN, parameters.min_cases)
+        return as_document(assess_hospital(cells, structs.replace(parameters, min_cases=fewest))), cells
+
     def _open(self, case: CaseState) -> tuple[str, list[Record]]:
         """The hospital that discharged, and the case's records. Raises CaseError, VaultError."""
         hospital, records = "", []
@@ -91,20 +103,16 @@ class HospitalBook:
         return hospital, records
 
     def _row(self, hospital: str, sums: dict[str, dict[str, CellSums]]) -> dict[str, Any]:
-        parameters = self._ports.risk
-        assert parameters is not None, "without parameters there are no sums"
-        cells = build_cells(hospital, sums, parameters.upcoding_months, parameters.readmission_days)
-        fewest = max(MIN_SHOWN, parameters.min_cases)
+        document, cells = self._assess(hospital, sums)
+        fewest, results = document["parameters"]["min_cases"], document["results"]
         shown = [item for item in cells.cells if item.institution == hospital and item.stays >= fewest]
-        document = as_document(assess_hospital(cells, structs.replace(parameters, min_cases=fewest)))
-        results = document["results"]
         return {
             "hospital": hospital,
             "grade": document["grade"],
             "hits": [item for item in results if item["hit"]],
             "insufficient": sorted({item["rule"] for item in results if item["insufficient"]}),
             "cells": [to_builtins(item) for item in shown],
-            "parameters_version": parameters.version,
+            "parameters_version": document["parameters"]["version"],
         }
 
     def _sums(self) -> dict[str, dict[str, CellSums]]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from contracts.errors import ContractError
+from contracts.riskbodies import Level
 from contracts.risksignals import SIGNALLERS
 from ledger.errors import LedgerError
 from node.agents.adjudicator import AdjudicatorAgent
@@ -28,7 +29,7 @@ from node.agents.mailroom import Mailroom
 from node.agents.pastclaims import PastClaims
 from node.agents.ports import Ports
 from node.agents.shadow import ShadowAgent
-from node.agents.signalling import SignalAgent
+from node.agents.signalling import SignalAgent, SignalRefused
 from node.agents.submitting import Submitter
 from node.errors import NodeError, Unavailable
 from node.vault import StoredParcel
@@ -172,6 +173,35 @@ class House:
         if self.commission is None:
             raise _no_role("commission")
         return HospitalBook(self.ports).view(after, limit)
+
+    def risk_signals(self, after: int, limit: int) -> dict[str, Any]:
+        """Insurer, TPA, commission: signals of others that count, one page. Raises Unavailable."""
+        return self._require_signals().signals(after=after, limit=limit)
+
+    def give_signal(self, claim_id: str | None, hospital: str | None, level: Level, days: int) -> str:
+        """Signal what was found of a graded claim or a counted hospital. Raises SignalRefused, Unavailable."""
+        agent = self._require_signals()
+        if (claim_id is None) == (hospital is None):
+            raise SignalRefused("one_subject", "name a claim or a hospital")
+        if claim_id is not None:
+            signal_id = agent.signal_claim(claim_id, level, days)
+        else:
+            if self.commission is None:
+                raise _no_role("commission")
+            assessment = HospitalBook(self.ports).assess(str(hospital))
+            signal_id = agent.signal_hospital(str(hospital), assessment, level, days)
+        self._news.set()
+        return signal_id
+
+    def withdraw_signal(self, signal_id: str, reason: str) -> None:
+        """Take a signal of ours back. Raises SignalRefused, Unavailable."""
+        self._require_signals().withdraw(signal_id, reason)
+        self._news.set()
+
+    def _require_signals(self) -> SignalAgent:
+        if self.signals is None:
+            raise _no_role("insurer, TPA or commission")
+        return self.signals
 
     def risk_statistics(self) -> list[dict[str, Any]]:
         """Insurer: grades and hits of the risk rules by month. Raises Unavailable."""

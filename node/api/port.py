@@ -12,6 +12,7 @@ from msgspec import Struct
 from contracts.execution import ChainState
 from contracts.genesis import Genesis
 from contracts.invoicekeys import Identity
+from contracts.riskbodies import Level
 from node.agents.backtesting import Order
 from node.api.officeport import OfficePort
 from node.api.payments import DeskPort
@@ -124,6 +125,18 @@ class RolesPort(Protocol):
 
     def risk_hospitals(self, after: int, limit: int) -> dict[str, Any]:
         """Commission: {items, next, more} of hospitals, RK04, RK11, counts from 20 on. Raises NodeError `no_role`."""
+        ...
+
+    def risk_signals(self, after: int, limit: int) -> dict[str, Any]:
+        """Insurer, TPA, commission: {items, next, more} of others' signals that count. Raises NodeError `no_role`."""
+        ...
+
+    def give_signal(self, claim_id: str | None, hospital: str | None, level: Level, days: int) -> str:
+        """The same: the id of a signal that is on its way. Raises NodeError."""
+        ...
+
+    def withdraw_signal(self, signal_id: str, reason: str) -> None:
+        """The same: take a signal back. Raises NodeError `not_ours`, `no_role`."""
         ...
 
     def risk_statistics(self) -> list[dict[str, Any]]:

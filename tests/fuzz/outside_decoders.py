@@ -31,6 +31,7 @@ from node.api.events import _named
 from node.api.evidence import Policies, Records
 from node.api.feedback import AnswerRequest, FeedbackRequest
 from node.api.problems import ApiError
+from node.api.risks import SignalRequest, SignalWithdrawal
 from node.api.tokens import load_tokens, read_token_file
 from node.api.transactions import split_batch
 from node.api.work import ReviewRequest, TakeRequest
@@ -98,6 +99,8 @@ def _bodies(kind: type) -> Decoder:
         FeedbackRequest: {"token": "a.b.c"},
         AnswerRequest: {"feedback_id": ID, "answer": "EXPLAINED"},
         TakeRequest: {"claim_id": ID, "override": "HOLDER_ABSENT"},
+        SignalRequest: {"claim_id": ID, "hospital": None, "level": "INDICATED", "days": 365},
+        SignalWithdrawal: {"reason": "the list came later"},
         ReviewRequest: {"action": "prepare", "reason": "AMOUNT_CONFIRMED", "override": None},
     }
     name = f"node.api.answers:read_body/{kind.__name__}"
@@ -229,6 +232,7 @@ def _verified_dossier(data: bytes) -> Any:
 OUTSIDE = (
     *(_bodies(kind) for kind in (Consents, RevocationRequest, PayeeRequest, Records, Policies, Proposal, Ballot)),
     *(_bodies(kind) for kind in (BacktestOrder, ShadowSwitch)),
+    *(_bodies(kind) for kind in (SignalRequest, SignalWithdrawal)),
     *(_bodies(kind) for kind in (TakeRequest, ReviewRequest, FeedbackRequest, AnswerRequest)),
     Decoder(
         "contracts.reports.closings:read_mapping",
