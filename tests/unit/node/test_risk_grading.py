@@ -169,7 +169,11 @@ def test_a_change_of_parameters_grades_nothing_again(tmp_path: Path) -> None:
         wallet = await claim(world, await world.commit_policy(), discharge(), invoice(), charges(BEDS))
         world.risk = Parameters(version="risk-2", bed_only_share_bp=10_000)
         world.forget("insurer")
+        insurer = world.houses["insurer"].insurer
+        assert insurer is not None
+        insurer.release_review(world.claim_id(wallet), "ben")
         await world.settle()
+        assert world.claim(wallet).decided_ms is not None, "it was computed once more under other parameters"
         return wallet
 
     wallet = asyncio.run(story())

@@ -8,6 +8,7 @@ import pytest
 
 from contracts.cases.riskcells import CellSums, CountedStay, add_stay
 from contracts.risk.parameters import DEFAULTS, Parameters
+from contracts.states import CaseState, decode_state
 from node.agents.hospitalbook import HospitalBook
 from node.errors import Unavailable
 from tests.support.agent_world import World, admission, discharge, invoice
@@ -35,6 +36,10 @@ def test_each_case_is_counted_once_however_often_the_node_begins_anew(tmp_path: 
 
     asyncio.run(story())
     assert sums(world) == {"ES15/3": CellSums(2, 410_000, 10_000, 1)}
+    ports = world.houses["commission"].ports
+    for key, item in ports.ledger.state_family("case"):
+        HospitalBook(ports).count(key.partition("/")[2], decode_state(item.value or b"", CaseState))
+    assert sums(world)["ES15/3"].stays == 2, "a case that was counted is not counted again"
     row = world.houses["commission"].risk_hospitals(0, 10)["items"][0]
     assert (row["grade"], row["cells"], row["hits"], row["insufficient"]) == ("LOW", [], [], ["RK04", "RK11"])
 
