@@ -1,8 +1,9 @@
-"""A small claim in the flash lane: no person looks at it, and its payment is authorised within the policy's minutes.
+"""A small claim in the flash lane: no person looks at it, and its payment is booked within the policy's minutes.
 
     total 960.00 - pooled fund 410.00 - outside the catalogue 50.00 = base 500.00;  90 % = 450.00
 
-The terms promise 30 minutes for claims up to 5,000.00. Minutes are those of block times, from complete evidence on.
+The terms promise 30 minutes for claims up to 5,000.00: from complete evidence to the order, in block times. What is
+measured is stricter: that the bank booked it by then.
 """
 
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from cli.episodes import Expected
 from cli.episodes_seeded import ILLNESSES, build_episode, build_policy
 from cli.scenarios.stage import Scenario, Stage
+from contracts.cases.lanes import flash_until_ms, read_lanes
 
 MINUTES: Final = 30
 POLICY: Final = build_policy(102, lanes={"flash": {"limit_fen": 500_000, "minutes": MINUTES}})
@@ -34,8 +36,9 @@ def play(stage: Stage) -> None:
     stay = stage.admit(EPISODE)
     stage.note("admitted under a policy with a flash lane")
     result = stage.conclude(stay, EPISODE)
-    took = result.authorise_ms
-    in_time = int(took is not None and took <= MINUTES * 60_000)
+    claim = stage.runner.client(EPISODE.hospital).get(f"/v1/claims/{stay.claims[POLICY.insurer]}")
+    until = flash_until_ms(read_lanes(POLICY.terms), int(claim["ready_ms"])) or 0
+    in_time = sum(int(payout["settled_ms"]) <= until for payout in claim["payouts"])
     stage.note("decided without a person", human_steps=result.human_steps, claims_within_the_minutes=in_time)
     stage.note("the customer acknowledged the payment", received_fen=sum(stay.received.values()))
 

@@ -37,3 +37,6 @@ def test_every_scenario_comes_out_as_it_was_worked_out(tmp_path: Path) -> None:
         assert item["steps"]
     assert told["founding"]["figures"]["received_fen"] == 200_403
     assert {item["name"] for item in answer["validators"] if item["killed"] and item["recovered"]} == {"tpa"}
+    for log in (tmp_path / "kept").glob("net/*/data/node.log"):
+        text = log.read_text(encoding="utf-8")
+        assert all(word not in text for word in ("王女士", "林艳", "S82.600", "The ankle broke"))

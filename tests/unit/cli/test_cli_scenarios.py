@@ -12,6 +12,7 @@ from cli.episodes import Episode
 from cli.main import claimnode
 from cli.scenarios import NAMES, SCENARIOS, advance, choose, complaint, flash, founding, red_invoice, two_insurers
 from cli.scenarios.stage import ScenarioResult
+from contracts.cases.lanes import flash_faults, flash_until_ms, read_lanes
 from contracts.einvoice import validate
 from tests.support.adjudication_oracle import adjudicate
 from tests.unit.cli.test_cli_demo import to_case, validators
@@ -71,6 +72,14 @@ def test_two_insurers_pay_the_loss_and_no_more() -> None:
     expected = two_insurers.EXPECTED
     assert expected["first_fen"] + expected["second_fen"] == expected["received_fen"]
     assert expected["received_fen"] == bill["total_fen"] - bill["pooled_fund_fen"]
+
+
+def test_the_small_claim_may_go_the_flash_lane() -> None:
+    bill, lanes = flash.EPISODE.invoices[0], read_lanes(flash.POLICY.terms)
+    told = {"review_reasons": (), "is_complete": True, "grade": "LOW", "hospital": flash.EPISODE.hospital}
+    assert flash_faults(lanes, claimed_fen=bill["total_fen"] - bill["pooled_fund_fen"], **told) == []
+    assert flash_faults(lanes, claimed_fen=500_001, **told) == ["FLASH_LIMIT"]
+    assert flash_until_ms(lanes, 0) == flash.MINUTES * 60_000
 
 
 def test_what_was_advanced_is_the_benefit_and_what_comes_back() -> None:
