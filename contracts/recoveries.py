@@ -17,23 +17,25 @@ from contracts.holdbodies import RecoveryOpen, RecoverySettle
 from contracts.holdlife import next_hold_status
 from contracts.holds import is_taken_over, require_claim_policy, take_movement
 from contracts.holdstates import HoldsState, RecoveryState
-from contracts.identifiers import derive_recovery_id
+from contracts.identifiers import derive_payout_id, derive_recovery_id
 from contracts.operations import Operation
 from contracts.states import ClaimState, ConsentState, PayoutState, PolicyState
 from contracts.tokens import decode_recovery_word
 
 NOTICE_MS: Final = 30 * 86_400_000
 """From the block that opens a recovery; the opening is in the customer's mailbox then."""
+PAID: Final = frozenset({"PAID", "PAID_UNCONTESTED"})
 
 
 def apply_open(operation: Operation, body: RecoveryOpen) -> str:
-    """`recovery.open`: once for each policy and decision, of a claim under which something was advanced."""
+    """`recovery.open`: once for each policy and decision, after an advance or an earlier attempt that was paid."""
     claim = require_own_claim(operation, body.claim_id)
     next_hold_status("claim", claim.status, "recovery.open", body.claim_id)
     require_claim_policy(claim, body.claim_id, body.policy_id)
     holds = operation.get(HoldsState, body.claim_id) or HoldsState(())
-    if not any(item.kind == "advance" and item.policy_id == body.policy_id for item in holds.items):
-        raise Refusal("NOTHING_ADVANCED", "no advance was paid under this policy", body.claim_id)
+    advanced = any(item.kind == "advance" and item.policy_id == body.policy_id for item in holds.items)
+    if not advanced and not _is_paid_before(operation, claim, body):
+        raise Refusal("NOTHING_ADVANCED", "no advance or earlier attempt was paid under this policy", body.claim_id)
     recovery_id = derive_recovery_id(body.claim_id, body.policy_id, claim.attempt)
     known = operation.get(RecoveryState, recovery_id)
     status = next_hold_status("recovery", known.status if known else None, "recovery.open", recovery_id)
@@ -79,6 +81,15 @@ def apply_settle(operation: Operation, body: RecoverySettle) -> str:
     operation.put(body.recovery_id, settled)
     operation.emit("recovery.settled", body.recovery_id)
     return body.recovery_id
+
+
+def _is_paid_before(operation: Operation, claim: ClaimState, body: RecoveryOpen) -> bool:
+    """Whether a decision took the place of one that was paid under this policy."""
+    if claim.decided_ms is None:
+        return False
+    names = [derive_payout_id(body.claim_id, body.policy_id, number) for number in range(1, claim.attempt)]
+    states = [operation.get(PayoutState, name) for name in names]
+    return any(state is not None and state.status in PAID for state in states)
 
 
 def _move_account(operation: Operation, body: RecoveryOpen, claim: ClaimState, recovery_id: str) -> None:

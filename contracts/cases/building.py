@@ -47,6 +47,8 @@ class PolicyInput:
     """Openings of what was advanced and guaranteed under it for this claim (holds)."""
     held: bool = True
     """Whether the account still has the reservations of `holds`: the first decision takes them over."""
+    earlier: dict[str, Any] | None = None
+    """What the attempt before gave under it: {payout_id, result, effect}."""
 
     @property
     def balance(self) -> Balance:
@@ -54,7 +56,17 @@ class PolicyInput:
         balance = read_balance(self.account)
         for item in self.holds if self.held else ():
             balance = take_back(balance, item["hold_id"], item["effect"])
+        if self.earlier is not None:
+            balance = take_back(balance, self.earlier["payout_id"], self.earlier["effect"])
         return balance
+
+    @property
+    def advance_fen(self) -> int:
+        """What the insured has of this claim under the policy, in fen: all that the attempt before gave, which already
+        counts advances, payouts and what is to come back; before the first decision its advances."""
+        if self.earlier is not None:
+            return amount_of(self.earlier["result"]["result"], "total_fen")
+        return sum(int(one["amount_fen"]) for one in self.holds if one["kind"] == "advance")
 
 
 def build_case(
@@ -126,9 +138,8 @@ def build_policy(item: PolicyInput) -> dict[str, Any]:
     if not isinstance(use, dict):
         raise CaseError("DOCUMENT_FORM", f"the account of policy {item.policy_id} has no use")
     terms: dict[str, Any] = {name: item.terms[name] for name in TERM_FIELDS if name in item.terms}
-    if item.holds:
-        advanced = sum(int(one["amount_fen"]) for one in item.holds if one["kind"] == "advance")
-        return {**item.balance.use, **terms, "advance_fen": advanced, "product": item.tables}
+    if item.holds or item.earlier is not None:
+        return {**item.balance.use, **terms, "advance_fen": item.advance_fen, "product": item.tables}
     return {**use, **terms, "product": item.tables}
 
 

@@ -7,12 +7,13 @@ trust.
 `CLAIM_MISMATCH`, `POLICY_SET`, `EVIDENCE_SET`, `DOCUMENT_MISMATCH`, `EVIDENCE_ROOT`, `TERMS_MISMATCH`,
 `PROGRAM_NOT_PINNED`, `PRODUCT_MISMATCH`, `VERSION_NOT_IN_FORCE`, `ACCOUNT_MISMATCH`, `ACCOUNT_VERSION`,
 `POOL_MISMATCH`, `POOL_VERSION`, `PAYEE_MISMATCH`, `EVENT_DATE_MISMATCH`, `RESULT_DIFFERS`, `RESULT_COMMIT`,
-`HOLD_SET`, `ACCOUNT_OUT`, `POOL_OUT`, `ACCOUNT_CAPTURE`, `REVIEW_REQUIRED`, `CURRENCY_MISMATCH`, `DELIVERY_MISSING`,
+`HOLD_SET`, `EARLIER_SET`, `EARLIER_UNPAID`, `EARLIER_UNKNOWN`, `EARLIER_EFFECT`, `ACCOUNT_OUT`, `POOL_OUT`,
+`ACCOUNT_CAPTURE`, `REVIEW_REQUIRED`, `CURRENCY_MISMATCH`, `DELIVERY_MISSING`,
 `DELIVERY_MISMATCH`, `STATEMENT_EXPIRED`, `PACKAGE_FORM`, and the codes of CaseError.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from msgspec import UnsetType
@@ -20,7 +21,7 @@ from msgspec import UnsetType
 from contracts.cases.building import PolicyInput, event_date_of, expense_total
 from contracts.cases.documents import Record, currency_of, pick_invoices
 from contracts.cases.errors import CaseError
-from contracts.cases.movements import book_outcome, read_balance
+from contracts.cases.movements import Use, book_outcome, read_balance, reservation_of
 from contracts.cases.openings import Opening, open_account, open_result
 from contracts.cases.outcomes import Adjudication, review_reasons
 from contracts.cases.pools import book_outcome as book_losses
@@ -30,12 +31,23 @@ from contracts.errors import ContractError, InputError
 from contracts.holdstates import HoldItem
 from contracts.identifiers import derive_payout_id, derive_pool_id, derive_product_hash, derive_tables_hash
 from contracts.statements import OutcomeStatement
-from contracts.states import AccountState, CaseState, ClaimState, ConsentState, PolicyState, PoolState, RecordState
+from contracts.states import (
+    AccountState,
+    CaseState,
+    ClaimState,
+    ConsentState,
+    PayoutState,
+    PolicyState,
+    PoolState,
+    RecordState,
+)
 from contracts.versions import choose_version
 from ledger.errors import DecodeError
 
 MAX_VALIDITY_MS: Final = 10 * 86_400_000
 """A statement is signed for at most the decision clock's ten days."""
+DONE_WITH: Final = frozenset({"PAID", "PAID_UNCONTESTED", "NOT_DUE"})
+"""Payouts after which the insured has what the decision gave."""
 
 
 class Mismatch(ContractError):
@@ -60,6 +72,11 @@ class LedgerFacts:
     """Whether a payout's settlement is on the ledger, by its id."""
     holds: tuple[HoldItem, ...] = ()
     """What was advanced and guaranteed for the claim."""
+    payouts: Mapping[str, PayoutState] = field(default_factory=dict)
+    """Those of the claim's earlier attempts."""
+    recalled: Mapping[str, Use] | None = None
+    """What earlier payouts added to their account, as this reader knows it by itself; None: it takes the word of those
+    who signed, where the account does not say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +94,13 @@ class PolicyPackage:
     result: Opening
     statement: OutcomeStatement
     holds: tuple[Opening, ...] = ()
+    earlier: Opening | None = None
 
     @property
     def input(self) -> PolicyInput:
         """The policy as it enters the case."""
         held = self.statement.attempt == 1
-        return PolicyInput(self.policy_id, self.terms, self.tables, self.account_in, self.holds, held)
+        return PolicyInput(self.policy_id, self.terms, self.tables, self.account_in, self.holds, held, self.earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,7 @@ def check_inputs(facts: LedgerFacts, package: Package) -> None:
         _check_terms(facts, item, event_date)
         _check_account_in(facts, item)
         check_holds(facts.holds, item.policy_id, item.holds)
+        check_earlier(facts, item)
     _check_pools(facts, package.policies)
 
 
@@ -147,6 +166,31 @@ def check_holds(known: Iterable[HoldItem], policy_id: str, holds: Sequence[Openi
     live = [item for item in known if item.policy_id == policy_id and item.live]
     stated = [(item.get("hold_id"), item.get("kind"), _commit("hold", item)) for item in holds]
     _check("HOLD_SET", stated, [(item.hold_id, item.kind, item.commit) for item in live])
+
+
+def check_earlier(facts: LedgerFacts, item: PolicyPackage) -> None:
+    """What the attempt before gave: the ledger's result, paid, and just what it added to the account.
+
+    Raises Mismatch.
+    """
+    payout_id = derive_payout_id(facts.claim_id, item.policy_id, facts.claim.attempt - 1)
+    payout = facts.payouts.get(payout_id)
+    if payout is None:
+        _check("EARLIER_SET", item.earlier, None)
+        return
+    stated = item.earlier or {}
+    result = stated.get("result")
+    if stated.keys() != {"payout_id", "result", "effect"} or not isinstance(result, dict):
+        raise Mismatch("EARLIER_SET", f"policy {item.policy_id}: the attempt before is not opened")
+    _check("EARLIER_SET", stated["payout_id"], payout_id)
+    _check_commit("EARLIER_SET", "result", result, payout.result_commit)
+    if payout.status not in DONE_WITH and result["result"]["net_fen"] > 0:
+        raise Mismatch("EARLIER_UNPAID", f"policy {item.policy_id}: the payout of the attempt before is not paid")
+    held = reservation_of(read_balance(item.account_in), payout_id)
+    known = facts.recalled if held is None else {payout_id: held.effect}
+    if known is not None and payout_id not in known:
+        raise Mismatch("EARLIER_UNKNOWN", f"policy {item.policy_id}: what the attempt before took is not known here")
+    _check("EARLIER_EFFECT", stated["effect"], stated["effect"] if known is None else known[payout_id])
 
 
 def _check_claim(facts: LedgerFacts, package: Package) -> None:

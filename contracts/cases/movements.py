@@ -104,6 +104,11 @@ def outcome_movements(before: Use, after: Use, payout_id: str) -> list[Movement]
     return found
 
 
+def outcome_effect(before: Use, after: Use) -> Use:
+    """All that an outcome added, as its reservation holds it; also of one without money."""
+    return _build(_difference(_cells(after), _cells(before)))
+
+
 def capture_movement(balance: Balance, payout_id: str, actual_fen: int | None = None) -> Movement:
     """The payout was settled with `actual_fen`, by default as expected. What was reserved beyond it is given back from
     the last place. Raises CaseError `RESERVATION_UNKNOWN`, `ACTUAL_ABOVE_EXPECTED`."""

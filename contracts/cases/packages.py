@@ -34,6 +34,7 @@ class _PolicyPart(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     result: dict[str, Any]
     statement: OutcomeStatement
     holds: tuple[dict[str, Any], ...] = ()
+    earlier: dict[str, Any] | None = None
 
 
 class _PackagePart(Struct, frozen=True, forbid_unknown_fields=True):

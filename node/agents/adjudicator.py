@@ -6,6 +6,7 @@ covers exactly the statements that were asked about.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import structlog
@@ -27,6 +28,7 @@ from ledger.errors import EnvelopeError
 from ledger.transactions import endorsement_message
 from node.agents.agent import Agent, Step, done, wait
 from node.agents.amounts import expected_of
+from node.agents.earlier import keep_outcome, recall_effects
 from node.agents.facts import NotYet, read_facts
 from node.agents.holding import holding_core_hash, holding_fault
 from node.agents.mail import post, read_parcels, seal_parcel
@@ -121,6 +123,7 @@ class AdjudicatorAgent(Agent):
     async def _check(self, claim_id: str, package: Package) -> None:
         """Everything that signing attests. Raises Mismatch, CaseError, MachineError, NotYet."""
         facts = read_facts(self.ports, claim_id)
+        facts = replace(facts, recalled=recall_effects(self.ports, facts))
         if not facts.consent.grants(self.ports.me, "co-adjudicate"):
             raise Mismatch("NOT_GRANTED", "the customer's consent does not name this node for co-adjudication")
         check_inputs(facts, package)
@@ -165,6 +168,7 @@ class AdjudicatorAgent(Agent):
         }
         with self.vault.transaction():
             self.vault.put_secret(f"signed/{claim_id}", content)
+            keep_outcome(self.ports, package)
             self._answer(claim_id, claim, parcel, _digests(package), signatures, [])
         return done("signed")
 

@@ -26,6 +26,7 @@ from contracts.states import read_key, read_participant
 from ledger.crypto import ed25519
 from ledger.errors import LedgerError, SignatureError
 from node.agents.agent import AGAIN, Step, wait
+from node.agents.earlier import keep_outcome, with_earlier
 from node.agents.facts import read_facts
 from node.agents.gathering import Gathered, Gatherer, Missing
 from node.agents.grading import Grader
@@ -60,6 +61,8 @@ class Decider:
             return wait("IN_REVIEW")
         facts = read_facts(self._ports, claim_id)
         package = self.proposal(claim_id)
+        if package is not None and package.attempt < facts.claim.attempt:
+            keep_outcome(self._ports, package)
         if package is None or not self._is_current(facts, package):
             return await self._propose(facts)
         signed = self._collect(facts, package)
@@ -85,7 +88,7 @@ class Decider:
 
     async def _propose(self, facts: LedgerFacts) -> Step:
         try:
-            gathered = await self._gatherer.gather(facts)
+            gathered = with_earlier(self._ports, facts, await self._gatherer.gather(facts))
         except Missing as error:
             return wait(error.code)
         try:
@@ -176,6 +179,7 @@ class Decider:
             result=outcome.result,
             statement=statement,
             holds=held.holds,
+            earlier=held.earlier,
         )
 
     def _to_review(self, claim_id: str, reasons: list[str]) -> Step:

@@ -65,6 +65,7 @@ def read_facts(ports: Ports, claim_id: str) -> LedgerFacts:
         records={name: state for name, state in records.items() if state is not None},
         is_settled=partial(is_settled, read),
         holds=read_holds(read, claim_id),
+        payouts={name: state for name in claim.payouts if (state := read_payout(read, name)) is not None},
     )
 
 

@@ -23,7 +23,13 @@ from contracts.commitments import commit
 from contracts.errors import ContractError
 from contracts.holdbodies import AdvancePay, GuaranteeIssue, RecoveryOpen
 from contracts.holdstates import read_holds
-from contracts.identifiers import derive_hold_id, derive_product_hash, derive_recovery_id, derive_tables_hash
+from contracts.identifiers import (
+    derive_hold_id,
+    derive_payout_id,
+    derive_product_hash,
+    derive_recovery_id,
+    derive_tables_hash,
+)
 from contracts.machine.errors import MachineError
 from contracts.states import ClaimPolicy, ClaimState, read_account, read_consent, read_payout, read_policy, read_record
 from contracts.versions import choose_version
@@ -176,8 +182,7 @@ def _recovery_fault(
     if package is None:
         return "NOT_SIGNED_HERE"
     item = next((one for one in package.policies if one.policy_id == asked.policy_id), None)
-    payouts = [read_payout(ports.ledger.final.read, name) for name in claim.payouts]
-    payout = next((one for one in payouts if one is not None and one.policy_id == asked.policy_id), None)
+    payout = read_payout(ports.ledger.final.read, derive_payout_id(claim_id, asked.policy_id, claim.attempt))
     if item is None or payout is None or commit("result", item.result) != payout.result_commit:
         return "RESULT_COMMIT"
     salt = str(asked.opening.get("salt"))

@@ -196,6 +196,7 @@ def _package(
             result=opened[item.policy_id].result,
             statement=statements[item.policy_id],
             holds=opened[item.policy_id].holds,
+            earlier=opened[item.policy_id].earlier,
         )
         for item in facts.claim.policies
     )
@@ -225,6 +226,7 @@ def _facts(history: History, replayed: Replayed, read: Reader, network: str) -> 
         records={item: _require(read_record(read, item), f"record {item}") for item in case.records},
         is_settled=_is_settled_elsewhere,
         holds=read_holds(read, claim_id),
+        payouts={name: state for name in claim.payouts if (state := read_payout(read, name)) is not None},
     )
 
 

@@ -102,7 +102,7 @@ class DisclosedRecord(_Part, frozen=True, forbid_unknown_fields=True, omit_defau
 
 class PolicyOpening(_Part, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything that was committed to for one policy's outcome. `tables` is the product, `holds` what was advanced and
-    guaranteed before."""
+    guaranteed before, `earlier` what the attempt before gave."""
 
     policy_id: Hex16
     terms: dict[str, Any]
@@ -114,6 +114,7 @@ class PolicyOpening(_Part, frozen=True, forbid_unknown_fields=True, omit_default
     event_date: dict[str, Any]
     result: dict[str, Any]
     holds: Annotated[tuple[dict[str, Any], ...], Meta(max_length=MAX_HOLDS)] = ()
+    earlier: dict[str, Any] | None = None
 
 
 class PaymentOpening(_Part, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,152 @@
+"""A claim that was paid and reopened: the difference is paid once, or comes back; account and pool keep one outcome."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from contracts.cases.movements import read_balance, sum_paid, sum_reserved
+from contracts.claimbodies import ClaimReopen
+from contracts.holdstates import read_recovery
+from contracts.identifiers import derive_payout_id, derive_pool_id, derive_recovery_id
+from contracts.states import read_account, read_payout, read_pool
+from node.audit.build import build_dossier
+from node.audit.dossier import Dossier, encode_dossier
+from node.wallet import ConsentWallet
+from node.wallet_claims import make_reopening
+from tests.second_verifier.test_agreement import REFUSED, first_answer
+from tests.support.agent_world import (
+    World,
+    admission,
+    charges,
+    discharge,
+    invoice,
+    standard_policy,
+    standard_product,
+)
+from tests.support.ledger_source import MemorySource
+
+ALLOWANCE, WHOLE = 30_000, 135_334
+"""Within the waiting period an illness is paid the allowance of three days alone; an accident the expenses too."""
+LESS: dict[str, Any] = {"cause": "illness"}
+MORE: dict[str, Any] = {"cause": "accident"}
+
+
+def late_cover() -> dict[str, Any]:
+    tables = standard_product()
+    tables["plans"]["STD"]["benefits"]["AL"]["waiting_days"] = 0
+    terms = standard_policy("insurer")["terms"] | {"first_effective": "2021-11-24"}
+    return {"terms": terms, "product": tables}
+
+
+async def paid(world: World, first: dict[str, Any]) -> tuple[ConsentWallet, dict[str, Any], str]:
+    certificate = await world.commit_policy(**late_cover())
+    wallet = await world.grant(certificate)
+    await world.publish(wallet, admission())
+    records = await world.publish(wallet, discharge(**first), invoice(), charges())
+    await world.settle()
+    if world.claim(wallet).status == "EVIDENCE_COMPLETE":
+        await release(world, wallet)
+    assert await world.acknowledge(wallet) == 1
+    assert world.claim(wallet).status == "CLOSED"
+    return wallet, certificate, records[0]
+
+
+async def release(world: World, wallet: ConsentWallet) -> None:
+    agent = world.houses["insurer"].insurer
+    assert agent is not None
+    agent.claims.release(world.claim_id(wallet), "b", "a", "CLEARED")
+    await world.settle()
+
+
+async def decide_again(world: World, wallet: ConsentWallet, replaced: str, other: dict[str, Any]) -> None:
+    claim_id, attempt = world.claim_id(wallet), world.claim(wallet).attempt
+    token, reason, _ = make_reopening(wallet, claim_id, attempt, "the cause is another", world._chance)
+    assert world.network.do("claim.reopen", ClaimReopen(claim_id, reason, token), "hospital").code == "ok"
+    await world.settle()
+    hospital = world.houses["hospital"].hospital
+    assert hospital is not None
+    await hospital.publish_records(wallet.consent_id, [discharge(**other)], replaces=replaced)
+    await world.settle()
+
+
+def ordered(world: World, wallet: ConsentWallet, policy_id: str, attempt: int) -> Any:
+    payout_id = derive_payout_id(world.claim_id(wallet), policy_id, attempt)
+    kept = world.houses["insurer"].ports.vault.get_secret(f"order/{payout_id}/1")
+    return None if kept is None else kept["amount_fen"]
+
+
+def books(world: World, wallet: ConsentWallet, certificate: dict[str, Any]) -> tuple[int, int, set[str]]:
+    """(paid, reserved, payouts in the pool) by the openings of the ledger's versions."""
+    read, vault = world.network.state.read, world.houses["insurer"].ports.vault
+    account_id = certificate["account_id"]
+    account = read_account(read, account_id)
+    assert account is not None
+    balance = read_balance(vault.need_secret(f"account/{account_id}/{account.version}"))
+    agent = world.houses["insurer"].insurer
+    assert agent is not None
+    package = agent.decider.proposal(world.claim_id(wallet))
+    pool = read_pool(read, derive_pool_id(wallet.case_id))
+    assert package is not None
+    assert pool is not None
+    assert package.policies[0].pool_out["version"] == pool.version
+    names = {name for item in package.policies[0].pool_out["invoices"] for name in item["paid_fen"]}
+    return sum_paid(balance.use), sum_reserved(balance), names
+
+
+@pytest.mark.parametrize("forgetful", [False, True], ids=["running", "restarted"])
+def test_a_claim_that_was_paid_too_little_is_paid_the_difference_once(tmp_path: Path, forgetful: bool) -> None:
+    world = World(tmp_path)
+
+    async def story() -> Dossier:
+        wallet, certificate, record = await paid(world, LESS)
+        claim_id, policy_id = world.claim_id(wallet), certificate["policy_id"]
+        assert ordered(world, wallet, policy_id, 1) == ALLOWANCE
+        world.forgetful = forgetful
+        await decide_again(world, wallet, record, MORE)
+        assert world.claim(wallet).status == "DECIDED", world.detail(wallet)
+        result = world.detail(wallet)["results"][0]
+        assert (result["total_fen"], result["net_fen"]) == (WHOLE, WHOLE - ALLOWANCE)
+        assert await world.acknowledge(wallet) == 1
+        assert world.claim(wallet).status == "CLOSED"
+        assert [ordered(world, wallet, policy_id, number) for number in (1, 2)] == [ALLOWANCE, WHOLE - ALLOWANCE]
+        latest = derive_payout_id(claim_id, policy_id, 2)
+        assert books(world, wallet, certificate) == (WHOLE, WHOLE, {latest})
+        discloser = world.houses["insurer"].discloser
+        return build_dossier(MemorySource(world.network), claim_id, discloser.dossier_material(claim_id))
+
+    dossier, genesis = asyncio.run(story()), world.network.genesis_bytes
+    answer = first_answer(encode_dossier(dossier), genesis)
+    assert answer[2] == [9, 10, 11, 12]
+    assert [result["advance_fen"] for result in answer[3]] == [ALLOWANCE]
+    (shown,) = dossier.policies
+    assert shown.earlier is not None
+    for told in (None, shown.earlier | {"effect": shown.earlier["effect"] | {"prior_use": {}}}):
+        other = structs.replace(dossier, policies=(structs.replace(shown, earlier=told),))
+        assert first_answer(encode_dossier(other), genesis) == REFUSED
+
+
+def test_what_was_paid_too_much_becomes_a_recovery(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def story() -> None:
+        wallet, certificate, record = await paid(world, MORE)
+        claim_id, policy_id = world.claim_id(wallet), certificate["policy_id"]
+        await decide_again(world, wallet, record, LESS)
+        result = world.detail(wallet)["results"][0]
+        assert (result["net_fen"], result["recoverable_fen"]) == (0, WHOLE - ALLOWANCE)
+        recovery_id = derive_recovery_id(claim_id, policy_id, 2)
+        recovery = read_recovery(world.network.state.read, recovery_id)
+        assert recovery is not None
+        assert recovery.status == "OPEN"
+        opening = world.houses["insurer"].ports.vault.need_secret(f"recovery/{recovery_id}")
+        assert opening["amount_fen"] == WHOLE - ALLOWANCE
+        assert world.claim(wallet).status == "CLOSED"
+        payout = read_payout(world.network.state.read, derive_payout_id(claim_id, policy_id, 2))
+        assert payout is not None
+        assert payout.status == "NOT_DUE"
+        assert books(world, wallet, certificate)[0] == ALLOWANCE
+
+    asyncio.run(story())
