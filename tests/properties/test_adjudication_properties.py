@@ -82,7 +82,8 @@ def test_the_fixed_cases_reach_every_reason_and_every_part_often() -> None:
     reached: Counter[str] = Counter()
     for seed in range(COUNTED):
         reached.update(parts_of(build_case(seed)))
-    assert set(REASONS) - {part.split()[-1] for part in reached} == set()
+    by_grading = {code for code in REASONS if code.startswith("RISK_")}
+    assert set(REASONS) - {part.split()[-1] for part in reached} == by_grading
     rare = {part: reached[part] for part in sorted(PARTS | REVIEW) if reached[part] < LEAST}
     assert not rare
     assert {part for part in reached if part.startswith("3.")} <= PARTS, "a reason under another rule is listed too"
