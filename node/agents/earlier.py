@@ -8,17 +8,19 @@ always hold: nothing is counted as paid but a result that the ledger holds and w
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
-from contracts.cases.checking import DONE_WITH, LedgerFacts, Package
+from contracts.cases.checking import DONE_WITH, LedgerFacts, Package, PolicyPackage
 from contracts.cases.movements import Use, outcome_effect
 from contracts.cases.openings import Opening
 from contracts.commitments import commit
 from contracts.identifiers import derive_payout_id
-from contracts.states import PayoutState
+from contracts.states import ClaimState, PayoutState, read_payout
 from node.agents.gathering import Gathered, Missing
 from node.agents.policies import HeldPolicy
 from node.agents.ports import Ports
+
+GOES_ON: Final = frozenset({"AUTHORISED", "ORDERED", "SETTLED_CLAIMED", "CONTESTED", "FAILED"})
 
 
 def keep_outcome(ports: Ports, package: Package) -> None:
@@ -50,6 +52,20 @@ def with_earlier(ports: Ports, facts: LedgerFacts, gathered: Gathered) -> Gather
     known = _recalled(ports, facts)
     policies = tuple(_with_one(facts, held, known.get(held.policy.policy_id)) for held in gathered.policies)
     return replace(gathered, policies=policies)
+
+
+def find_unpaid(ports: Ports, claim: ClaimState, package: Package) -> tuple[str, PayoutState, PolicyPackage] | None:
+    """A payout of the decision before a reopening that goes on: what was authorised is paid all the same, whatever is
+    decided next. After a reversal of an invoice nothing more is ordered; what the bank has goes on."""
+    for item in package.policies if package.attempt < claim.attempt else ():
+        payout_id = derive_payout_id(package.claim_id, item.policy_id, package.attempt)
+        payout = read_payout(ports.ledger.final.read, payout_id)
+        if payout is None or payout.status not in GOES_ON or commit("result", item.result) != payout.result_commit:
+            continue
+        reversed_before = payout.status in ("AUTHORISED", "FAILED") and claim.lived.reason_commit is None
+        if item.result["result"]["net_fen"] > 0 and not reversed_before:
+            return payout_id, payout, item
+    return None
 
 
 def _with_one(facts: LedgerFacts, held: HeldPolicy, earlier: Opening | None) -> HeldPolicy:

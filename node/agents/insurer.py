@@ -29,6 +29,7 @@ from node.agents.advancing import Holder
 from node.agents.agent import AGAIN, Agent, Step, done, wait
 from node.agents.amounts import show_amounts
 from node.agents.deciding import Decider
+from node.agents.earlier import find_unpaid
 from node.agents.facts import is_stopped, leased_to_another, require_claim, waits_for_consent
 from node.agents.gathering import Gatherer
 from node.agents.grading import risk_grade
@@ -179,10 +180,11 @@ class InsurerAgent(Agent):
                 self._take_acceptance(claim_id)
                 step = self._wait_for_evidence(claim_id, claim)
                 return await self.holder.hold(claim_id, claim) or step
-            case "EVIDENCE_COMPLETE" if not self._may_decide(claim_id, claim):
-                return wait("REOPENED")
             case "EVIDENCE_COMPLETE":
-                return await self._decide(claim_id, claim)
+                paying = await self._pay_before(claim_id, claim)
+                if paying is not None:
+                    return paying
+                return await self._decide(claim_id, claim) if self._may_decide(claim_id, claim) else wait("REOPENED")
             case "DECIDED":
                 return await self._settle(claim_id)
             case "WITHDRAWN":
@@ -242,6 +244,14 @@ class InsurerAgent(Agent):
         self.claims.set_status(claim_id, "filed")
         case = read_case(self.ports.ledger.final.read, claim.case_id)
         return wait("EVIDENCE" if case is not None else "no_case")
+
+    async def _pay_before(self, claim_id: str, claim: ClaimState) -> Step | None:
+        """One move of what the decision before a reopening awarded; None if it is done with, or must not go on."""
+        package = self.decider.proposal(claim_id)
+        due = None if package is None else find_unpaid(self.ports, claim, package)
+        if package is None or due is None:
+            return None
+        return await self.payer.pay(due[0], due[1], package, due[2])
 
     def _may_decide(self, claim_id: str, claim: ClaimState) -> bool:
         """A reopened claim is decided again by itself on other evidence than before; on the same it is for people."""

@@ -41,34 +41,39 @@ def late_cover() -> dict[str, Any]:
     return {"terms": terms, "product": tables}
 
 
-async def paid(world: World, first: dict[str, Any]) -> tuple[ConsentWallet, dict[str, Any], str]:
+async def decided(
+    world: World, first: dict[str, Any], *bills: tuple[str, dict[str, Any]]
+) -> tuple[ConsentWallet, dict[str, Any], str]:
     certificate = await world.commit_policy(**late_cover())
     wallet = await world.grant(certificate)
     await world.publish(wallet, admission())
-    records = await world.publish(wallet, discharge(**first), invoice(), charges())
+    records = await world.publish(wallet, discharge(**first), *(bills or [invoice()]), charges())
     await world.settle()
-    if world.claim(wallet).status == "EVIDENCE_COMPLETE":
-        await release(world, wallet)
-    assert await world.acknowledge(wallet) == 1
-    assert world.claim(wallet).status == "CLOSED"
+    assert world.claim(wallet).status == "DECIDED", world.detail(wallet)
     return wallet, certificate, records[0]
 
 
-async def release(world: World, wallet: ConsentWallet) -> None:
-    agent = world.houses["insurer"].insurer
-    assert agent is not None
-    agent.claims.release(world.claim_id(wallet), "b", "a", "CLEARED")
-    await world.settle()
+async def paid(
+    world: World, first: dict[str, Any], *bills: tuple[str, dict[str, Any]]
+) -> tuple[ConsentWallet, dict[str, Any], str]:
+    wallet, certificate, record = await decided(world, first, *bills)
+    assert await world.acknowledge(wallet) == 1
+    assert world.claim(wallet).status == "CLOSED"
+    return wallet, certificate, record
 
 
 async def decide_again(world: World, wallet: ConsentWallet, replaced: str, other: dict[str, Any]) -> None:
-    claim_id, attempt = world.claim_id(wallet), world.claim(wallet).attempt
-    token, reason, _ = make_reopening(wallet, claim_id, attempt, "the cause is another", world._chance)
-    assert world.network.do("claim.reopen", ClaimReopen(claim_id, reason, token), "hospital").code == "ok"
-    await world.settle()
+    await reopen(world, wallet)
     hospital = world.houses["hospital"].hospital
     assert hospital is not None
     await hospital.publish_records(wallet.consent_id, [discharge(**other)], replaces=replaced)
+    await world.settle()
+
+
+async def reopen(world: World, wallet: ConsentWallet) -> None:
+    claim_id, attempt = world.claim_id(wallet), world.claim(wallet).attempt
+    token, reason, _ = make_reopening(wallet, claim_id, attempt, "the cause is another", world._chance)
+    assert world.network.do("claim.reopen", ClaimReopen(claim_id, reason, token), "hospital").code == "ok"
     await world.settle()
 
 
@@ -148,5 +153,52 @@ def test_what_was_paid_too_much_becomes_a_recovery(tmp_path: Path) -> None:
         assert payout is not None
         assert payout.status == "NOT_DUE"
         assert books(world, wallet, certificate)[0] == ALLOWANCE
+
+    asyncio.run(story())
+
+
+def test_the_payment_of_the_decision_before_is_finished_first(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def story() -> None:
+        wallet, certificate, record = await decided(world, LESS)
+        await decide_again(world, wallet, record, MORE)
+        assert world.claim(wallet).status == "EVIDENCE_COMPLETE"
+        assert world.detail(wallet)["waiting_for"] == "MISSING_ACK"
+        assert await world.acknowledge(wallet) == 1
+        assert world.claim(wallet).status == "DECIDED", world.detail(wallet)
+        assert await world.acknowledge(wallet) == 1
+        policy_id = certificate["policy_id"]
+        assert [ordered(world, wallet, policy_id, number) for number in (1, 2)] == [ALLOWANCE, WHOLE - ALLOWANCE]
+
+    asyncio.run(story())
+
+
+def red(bill: dict[str, Any], number: int) -> tuple[str, dict[str, Any]]:
+    """The red invoice of a bill."""
+    turned = {name: -value if name.endswith("_fen") else value for name, value in bill.items()}
+    turned["items"] = [item | {"amount_fen": -item["amount_fen"]} for item in bill["items"]]
+    reverses = {"code": bill["code"], "number": bill["number"]}
+    return "invoice", turned | {"kind": "red", "number": f"{number:010d}", "reverses": reverses}
+
+
+def test_a_red_invoice_of_one_of_two_makes_its_part_recoverable(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def story() -> None:
+        second = invoice(2, 60_000)
+        wallet, certificate, _ = await paid(world, MORE, invoice(1), second)
+        first_fen = world.detail(wallet)["amount_fen"]
+        await world.publish(wallet, red(second[1], 3))
+        await world.settle()
+        assert world.claim(wallet).status == "CLOSED"
+        await reopen(world, wallet)
+        result = world.detail(wallet)["results"][0]
+        assert (result["total_fen"], result["net_fen"]) == (WHOLE, 0), world.detail(wallet)
+        recovery_id = derive_recovery_id(world.claim_id(wallet), certificate["policy_id"], 2)
+        opening = world.houses["insurer"].ports.vault.need_secret(f"recovery/{recovery_id}")
+        assert opening["amount_fen"] == first_fen - WHOLE == 28_000
+        assert books(world, wallet, certificate)[0] == WHOLE
+        assert world.claim(wallet).status == "CLOSED"
 
     asyncio.run(story())
