@@ -2,13 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from msgspec import structs
 
-from contracts.cases.movements import read_balance, sum_paid, sum_reserved
+from contracts.cases.checking import Mismatch, check_earlier
+from contracts.cases.movements import outcome_effect, read_balance, sum_paid, sum_reserved
 from contracts.claimbodies import ClaimReopen
+from contracts.commitments import commit
 from contracts.holdstates import read_recovery
 from contracts.identifiers import derive_payout_id, derive_pool_id, derive_recovery_id
 from contracts.states import read_account, read_payout, read_pool
@@ -16,7 +19,8 @@ from node.audit.build import build_dossier
 from node.audit.dossier import Dossier, encode_dossier
 from node.wallet import ConsentWallet
 from node.wallet_claims import make_reopening
-from tests.second_verifier.test_agreement import REFUSED, first_answer
+from tests.second_verifier import verifier
+from tests.second_verifier.test_agreement import REFUSED, first_answer, native
 from tests.support.agent_world import (
     World,
     admission,
@@ -126,6 +130,8 @@ def test_a_claim_that_was_paid_too_little_is_paid_the_difference_once(tmp_path: 
     answer = first_answer(encode_dossier(dossier), genesis)
     assert answer[2] == [9, 10, 11, 12]
     assert [result["advance_fen"] for result in answer[3]] == [ALLOWANCE]
+    with pytest.raises(verifier.Refused, match="not understood"):
+        verifier.verify(encode_dossier(dossier), genesis, native)
     (shown,) = dossier.policies
     assert shown.earlier is not None
     for told in (None, shown.earlier | {"effect": shown.earlier["effect"] | {"prior_use": {}}}):
@@ -202,3 +208,55 @@ def test_a_red_invoice_of_one_of_two_makes_its_part_recoverable(tmp_path: Path) 
         assert world.claim(wallet).status == "CLOSED"
 
     asyncio.run(story())
+
+
+def fact(payouts: dict[str, Any], recalled: Any) -> Any:
+    """What the check looks at."""
+    return SimpleNamespace(claim_id=CLAIM, claim=SimpleNamespace(attempt=2), payouts=payouts, recalled=recalled)
+
+
+def stated(earlier: Any, *, reserved: bool) -> Any:
+    """A policy of the second attempt whose account still has the first one's reservation, or not."""
+    held = {"payout_id": FIRST, "expected_fen": 700, "effect": EFFECT}
+    account = {"use": EFFECT, "reserved": [held] if reserved else []}
+    return SimpleNamespace(policy_id=POLICY, earlier=earlier, account_in=account)
+
+
+CLAIM, POLICY = "c1" * 32, "ab" * 16
+FIRST = derive_payout_id(CLAIM, POLICY, 1)
+EFFECT = outcome_effect({}, {"prior_use": {"2021": {"IP": {"paid_fen": 700}}}, "lifetime_paid_fen": {"IP": 700}})
+RESULT = {"salt": "5a" * 32, "result": {"net_fen": 700, "total_fen": 700}}
+EARLIER = {"payout_id": FIRST, "result": RESULT, "effect": EFFECT}
+PAID_FIRST = {FIRST: SimpleNamespace(status="PAID", result_commit=commit("result", RESULT))}
+ON_ITS_WAY = {FIRST: SimpleNamespace(status="ORDERED", result_commit=commit("result", RESULT))}
+LESSER = outcome_effect({}, {"prior_use": {"2021": {"IP": {"paid_fen": 1}}}, "lifetime_paid_fen": {"IP": 1}})
+
+
+@pytest.mark.parametrize(
+    ("code", "payouts", "earlier", "reserved", "recalled"),
+    [
+        (None, PAID_FIRST, EARLIER, True, {}),
+        (None, PAID_FIRST, EARLIER, False, {FIRST: EFFECT}),
+        (None, PAID_FIRST, EARLIER, False, None),
+        (None, {}, None, False, {}),
+        ("EARLIER_SET", {}, EARLIER, True, {}),
+        ("EARLIER_SET", PAID_FIRST, None, True, {}),
+        ("EARLIER_SET", PAID_FIRST, EARLIER | {"payout_id": "00" * 32}, True, {}),
+        ("EARLIER_SET", PAID_FIRST, EARLIER | {"more": 1}, True, {}),
+        ("EARLIER_SET", PAID_FIRST, EARLIER | {"result": RESULT | {"result": {"net_fen": 0}}}, True, {}),
+        ("EARLIER_UNPAID", ON_ITS_WAY, EARLIER, True, {}),
+        ("EARLIER_UNKNOWN", PAID_FIRST, EARLIER, False, {}),
+        ("EARLIER_EFFECT", PAID_FIRST, EARLIER | {"effect": LESSER}, True, {}),
+        ("EARLIER_EFFECT", PAID_FIRST, EARLIER | {"effect": LESSER}, False, {FIRST: EFFECT}),
+    ],
+)
+def test_what_the_attempt_before_gave_is_checked(
+    code: str | None, payouts: Any, earlier: Any, reserved: bool, recalled: Any
+) -> None:
+    facts, item = fact(payouts, recalled), stated(earlier, reserved=reserved)
+    if code is None:
+        check_earlier(facts, item)
+        return
+    with pytest.raises(Mismatch) as caught:
+        check_earlier(facts, item)
+    assert caught.value.code == code
