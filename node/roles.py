@@ -24,6 +24,7 @@ from node.agents.backtesting import Order
 from node.agents.bank import DemoBank
 from node.agents.bankdesk import BankDesk
 from node.agents.bankfolder import BankFolder, open_bank
+from node.agents.billing import BillingAgent
 from node.agents.house import House
 from node.agents.ports import Ports
 from node.agents.programs import Programs
@@ -33,6 +34,7 @@ from node.audit.proofs import encode_proof
 from node.audit.proving import UnknownRecord, build_inclusion, build_invoice_proof
 from node.audit.selecting import select_fields
 from node.audit.witnessed import add_checkpoint
+from node.errors import Unavailable
 from node.identity import KEYS
 from node.proofs import ChainSource
 from node.reports.office import Office
@@ -72,6 +74,13 @@ class NodeRoles:
     async def decision(self, claim_id: str) -> Mapping[str, Any] | None:
         """Insurer and co-adjudicator: what was decided, with amounts and reasons."""
         return await self.house.decision(claim_id)
+
+    @property
+    def billing(self) -> BillingAgent:
+        """Hospital, insurer, TPA: batches. Raises Unavailable `no_role`."""
+        if self.house.billing is None:
+            raise Unavailable("no_role", "this node does not act as hospital, insurer or tpa")
+        return self.house.billing
 
     def relay_payee(self, token: str, envelope: bytes) -> None:
         """Customer: the payee's opening for the insurers that the consent token names."""

@@ -17,6 +17,7 @@ from ledger.errors import LedgerError
 from node.agents.adjudicator import AdjudicatorAgent
 from node.agents.agent import Agent
 from node.agents.backtesting import Backtester
+from node.agents.billing import BillingAgent
 from node.agents.commission import CommissionAgent
 from node.agents.disclosure import Discloser
 from node.agents.examiner import ExaminerAgent
@@ -39,6 +40,7 @@ IDLE_S: Final = 0.5
 MAX_ROUNDS: Final = 50
 """Rounds in one go before the loop lets the rest of the node work."""
 CO_ADJUDICATING: Final = frozenset({"tpa", "commission", "auditor", "insurer"})
+BILLING: Final = frozenset({"hospital", "insurer", "tpa"})
 _log = structlog.get_logger()
 
 
@@ -64,12 +66,14 @@ class House:
         self.shadow = ShadowAgent(ports, past, self.tell)
         signals = bool(SIGNALLERS & held) and "signals" not in off
         self.signals = SignalAgent(ports) if signals else None
+        self.billing = BillingAgent(ports) if BILLING & held - off else None
         found = (
             self.hospital,
             self.commission,
             self.insurer,
             self.adjudicator,
             self.signals,
+            self.billing,
             self.examiner,
             self.shadow,
         )

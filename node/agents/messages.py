@@ -1,11 +1,12 @@
 """What the small parcels between nodes hold: closed forms, so that another node's mistake is an error with a code."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from contracts.holdbodies import MAX_LINES
 from contracts.statements import StatementSignature
-from ledger.types import Hex16, Hex32, Hex64, Millis
+from ledger.types import Count, Hex16, Hex32, Hex64, Millis
 
 
 class _Message(Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,6 +99,43 @@ class HoldingMessage(_Message, frozen=True, forbid_unknown_fields=True):
     secret: str = ""
     policies: tuple[HeldPolicyPart, ...] = ()
     valid_to_ms: Millis = 0
+
+
+class DrawOpening(_Message, frozen=True, forbid_unknown_fields=True):
+    """Insurer to hospital and co-adjudicators: what was drawn on a guarantee, and of which figures (minor units)."""
+
+    salt: Hex32
+    guarantee_id: Hex32
+    claim_id: Hex32
+    policy_id: Hex16
+    expenses_fen: Count
+    net_fen: Count
+    guaranteed_fen: Count
+    amount_fen: Count
+    currency: Annotated[str, Meta(max_length=3)]
+
+
+class BatchLineOpening(_Message, frozen=True, forbid_unknown_fields=True):
+    """One line of a batch."""
+
+    salt: Hex32
+    guarantee_id: Hex32
+    claim_id: Hex32
+    amount_fen: Count
+    currency: Annotated[str, Meta(max_length=3)]
+
+
+class BatchMessage(_Message, frozen=True, forbid_unknown_fields=True):
+    """Hospital to insurer and reviewer: the openings of a batch's lines in their places, and of its totals."""
+
+    lines: Annotated[tuple[BatchLineOpening, ...], Meta(max_length=MAX_LINES)]
+    totals: dict[str, Any]
+
+
+class BatchWordMessage(_Message, frozen=True, forbid_unknown_fields=True):
+    """Reviewer to hospital and insurer: the openings of the reasons for which lines were returned."""
+
+    reasons: Annotated[tuple[dict[str, Any], ...], Meta(max_length=MAX_LINES)]
 
 
 class ClosureMessage(_Message, frozen=True, forbid_unknown_fields=True):

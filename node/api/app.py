@@ -21,6 +21,7 @@ from contracts.errors import ContractError
 from ledger.errors import LedgerError
 from node.api import (
     backtests,
+    batches,
     claims,
     claimwords,
     consents,
@@ -123,6 +124,7 @@ def _build(node: NodePort, roles: RolesPort, tokens: Tokens, directory: Director
     risks.add_routes(app, roles)
     payments.add_routes(app, roles.desk)
     recoveries.add_routes(app, node)
+    batches.add_routes(app, node, roles)
     contracts.add_routes(app, node, roles)
     backtests.add_routes(app, roles)
     ledger.add_routes(app, node, roles)

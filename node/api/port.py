@@ -14,6 +14,7 @@ from contracts.genesis import Genesis
 from contracts.invoicekeys import Identity
 from contracts.riskbodies import Level
 from node.agents.backtesting import Order
+from node.api.billingport import BillingPort
 from node.api.officeport import OfficePort
 from node.api.payments import DeskPort
 from node.clock import Clock
@@ -101,6 +102,11 @@ class RolesPort(Protocol):
     @property
     def desk(self) -> DeskPort:
         """Insurer: payment files, answers of the bank, further attempts. Raises Unavailable `no_bank` when asked."""
+        ...
+
+    @property
+    def billing(self) -> BillingPort:
+        """Hospital, insurer, TPA: batches. Raises Unavailable `no_role`."""
         ...
 
     def relay_payee(self, token: str, envelope: bytes) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from contracts.consentforce import find_bar, is_party
+from contracts.holdstates import BatchState, read_batch, read_guarantee
 from contracts.identifiers import derive_claim_id
 from contracts.risksignals import SIGNALLERS
 from contracts.riskstates import read_signal
@@ -51,6 +52,10 @@ SENDER_ROLES: Final[Mapping[str, frozenset[str]]] = {
     "restored": frozenset({"tpa", "commission", "auditor", "insurer"}),
     "holding": frozenset({"insurer"}),
     "held": frozenset({"tpa", "commission", "auditor", "insurer"}),
+    "draw": frozenset({"insurer"}),
+    "batch": frozenset({"hospital"}),
+    "batch-word": frozenset({"tpa", "insurer"}),
+    "batch-payment": frozenset({"insurer"}),
 }
 WAITING: Final = frozenset({"CONSENT_NOT_YET", "CONSENT_UNRATIFIED"})
 """Reasons that time or a ratification removes: the parcel stays owed."""
@@ -215,6 +220,45 @@ def _judge_settlement(transfer: Transfer) -> Verdict:
     return _judge_kept(transfer, payout.insurer, payout.consent_id, frozenset())
 
 
+def _judge_draw(transfer: Transfer) -> Verdict:
+    """What was decided is brought to its end, whatever became of the consent."""
+    guarantee = read_guarantee(transfer.read, transfer.subject)
+    if guarantee is None or guarantee.draw_commit is None:
+        return "pending"
+    claim, policy = read_claim(transfer.read, guarantee.claim_id), read_policy(transfer.read, guarantee.policy_id)
+    _check_case(transfer, None if claim is None else claim.case_id)
+    told = {guarantee.hospital, *(policy.co_adjudicators if policy else ())}
+    return _judge_way(transfer, guarantee.insurer, told)
+
+
+def _judge_batch(transfer: Transfer) -> Verdict:
+    return _judge_billing(transfer, lambda batch: (batch.hospital, {batch.insurer, batch.reviewer}))
+
+
+def _judge_batch_word(transfer: Transfer) -> Verdict:
+    return _judge_billing(transfer, lambda batch: (batch.reviewer, {batch.hospital, batch.insurer}))
+
+
+def _judge_batch_payment(transfer: Transfer) -> Verdict:
+    return _judge_billing(transfer, lambda batch: (batch.insurer, {batch.hospital}))
+
+
+def _judge_billing(transfer: Transfer, way: Callable[[BatchState], tuple[str, set[str]]]) -> Verdict:
+    batch = read_batch(transfer.read, transfer.subject)
+    if batch is None:
+        return "pending"
+    _check_case(transfer, None)
+    return _judge_way(transfer, *way(batch))
+
+
+def _judge_way(transfer: Transfer, sender: str, receivers: set[str]) -> Verdict:
+    if transfer.sender != sender:
+        raise ParcelRefused("not_author", f"this is {sender}'s to send")
+    if transfer.receiver not in receivers:
+        raise ParcelRefused("no_party", f"{transfer.receiver} is no party of it")
+    return "ready"
+
+
 def _judge_kept(transfer: Transfer, insurer: str, consent_id: str, others: frozenset[str]) -> Verdict:
     if insurer != transfer.sender:
         raise ParcelRefused("not_author", "only the claim's insurer writes to its customer")
@@ -289,4 +333,8 @@ _RULES: Final[Mapping[Kind, Callable[[Transfer], Verdict]]] = {
     "restored": _judge_from_adjudicator,
     "holding": _judge_to_adjudicator,
     "held": _judge_from_adjudicator,
+    "draw": _judge_draw,
+    "batch": _judge_batch,
+    "batch-word": _judge_batch_word,
+    "batch-payment": _judge_batch_payment,
 }

@@ -41,12 +41,16 @@ Kind: TypeAlias = Literal[
     "restored",  # co-adjudicator -> insurer: the endorsement of that amendment
     "holding",  # insurer -> co-adjudicator: an advance, guarantee or recovery to be endorsed
     "held",  # co-adjudicator -> insurer: that endorsement
+    "draw",  # insurer -> hospital, co-adjudicators: opening of what was drawn on a guarantee
+    "batch",  # hospital -> insurer, reviewer: lines and totals of a batch
+    "batch-word",  # reviewer -> hospital, insurer: why lines were returned
+    "batch-payment",  # insurer -> hospital: the one payment, line by line
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 
 class ParcelHeader(Struct, frozen=True, forbid_unknown_fields=True):
-    """`subject` is an id of the ledger: record, case, claim, consent or payout, by kind."""
+    """`subject` is an id of the ledger: record, case, claim, consent, payout, guarantee or batch, by kind."""
 
     kind: Kind
     subject: Hex32

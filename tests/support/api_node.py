@@ -204,6 +204,7 @@ class MemoryRoles:
         self.payees: list[tuple[str, bytes]] = []
         self.office: Any = MemoryOffice()
         self.desk: Any = MemoryDesk()
+        self.billing: Any = None
         self.mail: dict[str, list[dict[str, Any]]] = {}
         self.errors: list[dict[str, Any]] = []
         self.hospitals: list[dict[str, Any]] = []

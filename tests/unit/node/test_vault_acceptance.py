@@ -8,9 +8,10 @@ import pytest
 from msgspec import structs
 
 from contracts.consentlife import ConsentLife
+from contracts.holdstates import BatchState, GuaranteeState
 from contracts.riskbodies import RiskSignal
 from contracts.riskcontent import derive_signal_id
-from contracts.states import ClaimState, ConsentState, decode_state, encode_state
+from contracts.states import ClaimState, ConsentState, decode_state, encode_state, read_claim
 from ledger.crypto.envelopes import seal
 from node.vault import Parcel
 from node.vault.acceptance import SENDER_ROLES, judge_parcel
@@ -21,6 +22,7 @@ from tests.support.network_builder import Network
 
 STRANGER = {"insurer": "insurer-two", "hospital": "hospital-two", "commission": "commission-east", "tpa": "tpa-owned"}
 """A participant of the same role that the consent does not name."""
+GUARANTEE, BATCH = "d1" * 32, "d2" * 32
 ROUTES = [
     ("record", "hospital", "insurer"),
     ("verdict", "commission", "hospital"),
@@ -40,6 +42,13 @@ ROUTES = [
     ("restored", "tpa", "insurer"),
     ("holding", "insurer", "tpa"),
     ("held", "tpa", "insurer"),
+    ("draw", "insurer", "hospital"),
+    ("draw", "insurer", "tpa"),
+    ("batch", "hospital", "insurer"),
+    ("batch", "hospital", "tpa"),
+    ("batch-word", "tpa", "hospital"),
+    ("batch-word", "tpa", "insurer"),
+    ("batch-payment", "insurer", "hospital"),
 ]
 
 
@@ -73,7 +82,43 @@ def paid(tmp_path_factory: pytest.TempPathFactory) -> Paid:
     other = {"record": record.subject, "verdict": record.subject, "pool": wallet.case_id, "payee": wallet.consent_id}
     signal = signal_in(world.network, record.digest)
     other |= {"signal": signal, "risk-notice": signal, "settlement": claim.payouts[0]}
+    other |= {"draw": GUARANTEE, "batch": BATCH, "batch-word": BATCH, "batch-payment": BATCH}
     return Paid(world, by_claim | other, wallet.case_id, record.digest)
+
+
+def with_billing(paid: Paid) -> Any:
+    """The final state, a drawn guarantee of the claim in it and a batch."""
+    claim_id = paid.subjects["account"]
+    claim = read_claim(paid.world.network.state.read, claim_id)
+    assert claim is not None
+    drawn = GuaranteeState(
+        claim_id=claim_id,
+        policy_id=claim.policies[0].policy_id,
+        insurer="insurer",
+        hospital="hospital",
+        consent_id=claim.consent_id,
+        commit="ab" * 32,
+        status="DRAWN",
+        issued_ms=1,
+        valid_to_ms=2,
+        draw_commit="ab" * 32,
+        drawn_ms=1,
+        batch_id=BATCH,
+    )
+    fields = {"sequence": 1, "from_ms": 1, "to_ms": 2, "totals_commit": "ab" * 32, "lines": (), "submitted_ms": 1}
+    parties = {"hospital": "hospital", "insurer": "insurer", "reviewer": "tpa"}
+    batch = BatchState(**fields, **parties, status="SUBMITTED", settlement_commit=None)  # type: ignore[arg-type]
+    added = {f"guarantee/{GUARANTEE}": drawn, f"batch/{BATCH}": batch}
+
+    def read(key: str) -> Any:
+        found = paid.world.network.state.read(key)
+        if key not in added:
+            return found
+        sample = paid.world.network.state.read(f"claim/{claim_id}")
+        assert sample is not None
+        return structs.replace(sample, value=encode_state(added[key]))
+
+    return read
 
 
 def signal_in(network: Network, digest: str) -> str:
@@ -87,11 +132,11 @@ def judge(paid: Paid, kind: Any, sender: str, receiver: str, **changes: Any) -> 
     subject = changes.get("subject", paid.subjects[kind])
     keys = [envelope_pair(receiver).public]
     envelope = seal(b"{}", network="test.claims", subject=envelope_subject(kind, subject), recipients=keys)
-    case_id = changes.get("case_id", None if kind == "payee" else paid.case_id)
+    case_id = changes.get("case_id", None if kind == "payee" or kind.startswith("batch") else paid.case_id)
     state = paid.world.network.state
     time_ms = changes.get("time_ms", state.time_ms)
     return judge_parcel(
-        changes.get("read", state.read),
+        changes.get("read", with_billing(paid)),
         time_ms,
         sender,
         receiver,
@@ -166,8 +211,10 @@ def test_after_the_consent_ended_no_record_moves(paid: Paid) -> None:
 def altered(paid: Paid, consent: dict[str, Any], claim: dict[str, Any]) -> Any:
     """The final state with other fields in the consent and in the claim."""
 
+    known = with_billing(paid)
+
     def read(key: str) -> Any:
-        found = paid.world.network.state.read(key)
+        found = known(key)
         family = key.partition("/")[0]
         if found is None or family not in ("consent", "claim"):
             return found
@@ -178,7 +225,8 @@ def altered(paid: Paid, consent: dict[str, Any], claim: dict[str, Any]) -> Any:
     return read
 
 
-GOES_ON = {"verdict", "pool", "payee", "decision", "notice", "settlement", "risk-notice"}
+BILLING = {"draw", "batch", "batch-word", "batch-payment"}
+GOES_ON = BILLING | {"verdict", "pool", "payee", "decision", "notice", "settlement", "risk-notice"}
 """What tells hospital and customer how things stand, and holds no document. Between insurer and adjudicators everything
 stops with the consent while the claim is undecided."""
 
