@@ -11,6 +11,7 @@ from contracts.claimbodies import ClaimAudit
 from contracts.claimlife import MAX_ATTEMPTS, MAX_AUDITS, Audit
 from contracts.deadlines import put_claim
 from contracts.errors import Refusal
+from contracts.holdbodies import RecoveryOpen
 from contracts.identifiers import derive_payout_id
 from contracts.operations import BlockContext, Operation, Speaker
 from contracts.states import read_account, read_participant, read_payout
@@ -130,6 +131,21 @@ def test_a_reopened_claim_is_decided_again_and_pays_apart(lives: Lives) -> None:
     assert code(lives, "claim.adjudicate", at) == "ok"
     assert len(lives.claim(at[1]).payouts) == 2
     close(lives, at[1])
+
+
+@pytest.mark.parametrize("paid", [False, True])
+def test_what_an_attempt_before_paid_can_be_recovered(lives: Lives, paid: bool) -> None:
+    at = lives.reach("DECIDED")
+    policy_id = lives.claim(at[1]).policies[0].policy_id
+    body = RecoveryOpen(at[1], policy_id, make_hex("recovery"), None, None)
+    if paid:
+        lives.pay(derive_payout_id(at[1], policy_id, 1))
+    assert lives.do("recovery.open", body, "insurer", ("tpa",)).code == "NOTHING_ADVANCED", "nothing was paid before it"
+    assert code(lives, "claim.reopen", at) == "ok"
+    lives.accept(at[1])
+    assert code(lives, "claim.adjudicate", at) == "ok"
+    expected = "ok" if paid else "NOTHING_ADVANCED"
+    assert lives.do("recovery.open", body, "insurer", ("tpa",)).code == expected
 
 
 def test_a_claim_is_decided_a_bounded_number_of_times(lives: Lives) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from contracts.cases.building import PolicyInput
 from contracts.cases.checking import Mismatch, check_earlier
 from contracts.cases.movements import outcome_effect, read_balance, sum_paid, sum_reserved
 from contracts.claimbodies import ClaimReopen
@@ -15,6 +16,10 @@ from contracts.commitments import commit
 from contracts.holdstates import read_recovery
 from contracts.identifiers import derive_payout_id, derive_pool_id, derive_recovery_id
 from contracts.states import read_account, read_payout, read_pool
+from node.agents import earlier
+from node.agents.earlier import with_earlier
+from node.agents.gathering import Gathered, Missing
+from node.agents.policies import HeldPolicy
 from node.audit.build import build_dossier
 from node.audit.dossier import Dossier, encode_dossier
 from node.wallet import ConsentWallet
@@ -180,6 +185,24 @@ def test_the_payment_of_the_decision_before_is_finished_first(tmp_path: Path) ->
     asyncio.run(story())
 
 
+def test_another_claim_of_the_account_between_the_attempts_changes_nothing(tmp_path: Path) -> None:
+    """Its decision captures the first attempt's reservation: both sides remember what that was."""
+    world = World(tmp_path)
+
+    async def story() -> None:
+        wallet, certificate, record = await paid(world, LESS)
+        other = await world.grant(certificate)
+        await world.publish(other, admission())
+        await world.publish(other, discharge(**LESS), invoice(9), charges())
+        assert await world.acknowledge(other) == 1
+        await decide_again(world, wallet, record, MORE)
+        assert world.detail(wallet)["amount_fen"] == WHOLE - ALLOWANCE, world.detail(wallet)
+        assert await world.acknowledge(wallet) == 1
+        assert books(world, wallet, certificate)[0] == WHOLE + ALLOWANCE
+
+    asyncio.run(story())
+
+
 def red(bill: dict[str, Any], number: int) -> tuple[str, dict[str, Any]]:
     """The red invoice of a bill."""
     turned = {name: -value if name.endswith("_fen") else value for name, value in bill.items()}
@@ -215,11 +238,11 @@ def fact(payouts: dict[str, Any], recalled: Any) -> Any:
     return SimpleNamespace(claim_id=CLAIM, claim=SimpleNamespace(attempt=2), payouts=payouts, recalled=recalled)
 
 
-def stated(earlier: Any, *, reserved: bool) -> Any:
+def stated(told: Any, *, reserved: bool) -> Any:
     """A policy of the second attempt whose account still has the first one's reservation, or not."""
     held = {"payout_id": FIRST, "expected_fen": 700, "effect": EFFECT}
     account = {"use": EFFECT, "reserved": [held] if reserved else []}
-    return SimpleNamespace(policy_id=POLICY, earlier=earlier, account_in=account)
+    return SimpleNamespace(policy_id=POLICY, earlier=told, account_in=account)
 
 
 CLAIM, POLICY = "c1" * 32, "ab" * 16
@@ -233,7 +256,7 @@ LESSER = outcome_effect({}, {"prior_use": {"2021": {"IP": {"paid_fen": 1}}}, "li
 
 
 @pytest.mark.parametrize(
-    ("code", "payouts", "earlier", "reserved", "recalled"),
+    ("code", "payouts", "told", "reserved", "recalled"),
     [
         (None, PAID_FIRST, EARLIER, True, {}),
         (None, PAID_FIRST, EARLIER, False, {FIRST: EFFECT}),
@@ -251,12 +274,53 @@ LESSER = outcome_effect({}, {"prior_use": {"2021": {"IP": {"paid_fen": 1}}}, "li
     ],
 )
 def test_what_the_attempt_before_gave_is_checked(
-    code: str | None, payouts: Any, earlier: Any, reserved: bool, recalled: Any
+    code: str | None, payouts: Any, told: Any, reserved: bool, recalled: Any
 ) -> None:
-    facts, item = fact(payouts, recalled), stated(earlier, reserved=reserved)
+    facts, item = fact(payouts, recalled), stated(told, reserved=reserved)
     if code is None:
         check_earlier(facts, item)
         return
     with pytest.raises(Mismatch) as caught:
         check_earlier(facts, item)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("status", "kept", "code"),
+    [
+        ("PAID", EARLIER, None),
+        ("AUTHORISED", EARLIER, "EARLIER_UNPAID"),
+        ("RESTORED", EARLIER, "EARLIER_RESTORED"),
+        ("PAID", None, "EARLIER_ELSEWHERE"),
+        ("PAID", EARLIER | {"result": RESULT | {"salt": "5b" * 32}}, "EARLIER_ELSEWHERE"),
+    ],
+)
+def test_the_insurer_waits_until_the_attempt_before_is_done_with(status: str, kept: Any, code: str | None) -> None:
+    payouts = {FIRST: SimpleNamespace(status=status, result_commit=PAID_FIRST[FIRST].result_commit)}
+    secrets = {f"outcome/{CLAIM}/1": {POLICY: kept} if kept else None}
+    ports: Any = SimpleNamespace(vault=SimpleNamespace(get_secret=secrets.get))
+    held = HeldPolicy(PolicyInput(POLICY, {}, {}, {}), "00" * 32)
+    gathered = Gathered((), {}, {}, (held,))
+    if code is None:
+        assert with_earlier(ports, fact(payouts, None), gathered).policies[0].policy.earlier == EARLIER
+        return
+    with pytest.raises(Missing) as caught:
+        with_earlier(ports, fact(payouts, None), gathered)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "goes_on"),
+    [("AUTHORISED", "00", True), ("AUTHORISED", None, False), ("ORDERED", None, True), ("PAID", "00", False)],
+)
+def test_after_a_reversal_nothing_more_of_the_decision_before_is_ordered(
+    status: str, reason: str | None, goes_on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payout = SimpleNamespace(status=status, result_commit=PAID_FIRST[FIRST].result_commit)
+    monkeypatch.setattr(earlier, "read_payout", lambda read, payout_id: payout if payout_id == FIRST else None)
+    ports: Any = SimpleNamespace(ledger=SimpleNamespace(final=SimpleNamespace(read=None)))
+    item = SimpleNamespace(policy_id=POLICY, result=RESULT)
+    package: Any = SimpleNamespace(claim_id=CLAIM, attempt=1, policies=(item,))
+    claim: Any = SimpleNamespace(attempt=2, lived=SimpleNamespace(reason_commit=reason))
+    found: Any = earlier.find_unpaid(ports, claim, package)
+    assert found == ((FIRST, payout, item) if goes_on else None)
