@@ -28,6 +28,7 @@ class CommandSource(NamedTuple):
 COMMANDS: Final = {
     "adjudicate": CommandSource("cli.adjudicate", "adjudicate", "Adjudicate a case offline, or many (NDJSON)."),
     "audit": CommandSource("cli.audit", "audit", "Dossiers and ledgers: build, verify, explain."),
+    "batch": CommandSource("cli.batch", "batch", "Batches of a hospital: submit, review, settle, list."),
     "bench": CommandSource("cli.bench", "bench", "Measure adjudication, network and proofs."),
     "claim": CommandSource("cli.claim_words", "claim", "Claims: list, show, watch, review; dispute, withdraw."),
     "consent": CommandSource("cli.consent", "consent", "A customer's consent tokens, offline and online."),

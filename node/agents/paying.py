@@ -13,6 +13,7 @@ from contracts.bodies import ClaimClose, PayoutFail, PayoutLapse, PayoutOrder, P
 from contracts.cases.checking import Package, PolicyPackage
 from contracts.cases.openings import Opening, end_to_end_id
 from contracts.commitments import commit
+from contracts.holdstates import read_holds
 from contracts.identifiers import derive_payout_id
 from contracts.states import (
     ClaimState,
@@ -64,6 +65,9 @@ class Payer:
             payout = read_payout(self._ports.ledger.final.read, payout_id)
             if payout is None or payout.status in FINISHED or expected_of(item) == 0:
                 continue
+            if payout.status == "AUTHORISED" and self._is_guaranteed(claim_id, item.policy_id):
+                waiting = "GUARANTEE_OPEN"
+                continue
             step = await self.pay(payout_id, payout, package, item)
             if step.kind == "again":
                 return step
@@ -100,6 +104,11 @@ class Payer:
             self._claims.set_status(claim_id, "decided")
 
     # --- money
+
+    def _is_guaranteed(self, claim_id: str, policy_id: str) -> bool:
+        """Whether a guarantee that was not released covers a part: what it leaves to be paid is for people to say."""
+        held = read_holds(self._ports.ledger.final.read, claim_id)
+        return any(one.kind == "guarantee" and one.policy_id == policy_id and one.live for one in held)
 
     def owes(self, claim_id: str, claim: ClaimState, package: Package) -> bool:
         """Whether a payout of the decision is not finished."""

@@ -16,6 +16,7 @@ from contracts.case import read_case
 from contracts.cases.accounts import empty_use
 from contracts.cases.building import TERM_FIELDS, PolicyInput
 from contracts.cases.errors import CaseError
+from contracts.cases.lanes import read_lanes
 from contracts.cases.movements import Balance
 from contracts.cases.openings import Opening, balance_owner_of, open_account
 from contracts.catalogue import read_product as read_product_state
@@ -34,12 +35,15 @@ from node.errors import NodeError
 from node.vault import VaultError
 
 LOOK_BACK_DAYS: Final = 365
+GUARANTEE_LANE: Final = (
+    "leave lanes.guarantee out of the terms: a draw is not taken off the payout to the insured by this version"
+)
 MAX_POLICIES: Final = 100
 """Policies of one transaction, below the ledger's bound of 200 operations."""
 
 
 class PolicyRefused(NodeError):
-    """A policy cannot be committed to: `terms`, `product`, `program`, `too_many`."""
+    """A policy cannot be committed to: `terms`, `product`, `program`, `too_many`, `guarantee_lane`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,8 @@ class PolicyBook:
         fields = {name: terms[name] for name in TERM_FIELDS if name in terms}
         try:
             balance_owner_of(terms)
+            if read_lanes(terms).guarantee is not None:
+                raise PolicyRefused("guarantee_lane", GUARANTEE_LANE)
             read_product(tables)
             read_case({"claim": {"claim_no": "check"}, "policies": [{**use, **fields, "product": tables}]})
         except InputError as error:
