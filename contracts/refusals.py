@@ -188,7 +188,7 @@ REFUSALS: Final[dict[str, str]] = {
     "INTERIM_RECORD": "Advances and guarantees are computed from a record of type interim.",
     "INTERIM_USED": "This interim record was used before; the receipt names for what.",
     "HOLDS_FULL": "The claim has as many advances and guarantees as are kept.",
-    "NOTHING_ADVANCED": "Nothing was advanced under this policy of the claim.",
+    "NOTHING_ADVANCED": "Nothing was advanced under this policy of the claim, and no attempt before was paid.",
     "RECOVERY_UNKNOWN": "There is no recovery with this id.",
     "RECOVERY_MISMATCH": "The customer signed for another settlement of a recovery.",
     "SET_OFF_PAYOUT": "A set-off, and nothing else, names a payout: of the same insurer and customer, not ordered yet.",
