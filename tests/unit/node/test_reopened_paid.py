@@ -71,12 +71,14 @@ async def paid(
     return wallet, certificate, record
 
 
-async def decide_again(world: World, wallet: ConsentWallet, replaced: str, other: dict[str, Any]) -> None:
+async def decide_again(world: World, wallet: ConsentWallet, replaced: str, other: dict[str, Any]) -> str:
+    """The record that takes the place of the replaced one."""
     await reopen(world, wallet)
     hospital = world.houses["hospital"].hospital
     assert hospital is not None
-    await hospital.publish_records(wallet.consent_id, [discharge(**other)], replaces=replaced)
+    _, records = await hospital.publish_records(wallet.consent_id, [discharge(**other)], replaces=replaced)
     await world.settle()
+    return records[0]
 
 
 async def reopen(world: World, wallet: ConsentWallet) -> None:
@@ -163,6 +165,24 @@ def test_what_was_paid_too_much_becomes_a_recovery(tmp_path: Path) -> None:
         payout = read_payout(world.network.state.read, derive_payout_id(claim_id, policy_id, 2))
         assert payout is not None
         assert payout.status == "NOT_DUE"
+        assert books(world, wallet, certificate)[0] == ALLOWANCE
+
+    asyncio.run(story())
+
+
+def test_each_attempt_is_measured_against_the_one_before(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def story() -> None:
+        wallet, certificate, record = await paid(world, LESS)
+        results = []
+        for other in (MORE, LESS):
+            record = await decide_again(world, wallet, record, other)
+            results.append(world.detail(wallet)["results"][0])
+            await world.acknowledge(wallet)
+            assert world.claim(wallet).status == "CLOSED"
+        more = WHOLE - ALLOWANCE
+        assert [(one["net_fen"], one["recoverable_fen"]) for one in results] == [(more, 0), (0, more)]
         assert books(world, wallet, certificate)[0] == ALLOWANCE
 
     asyncio.run(story())
