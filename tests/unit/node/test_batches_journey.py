@@ -12,7 +12,7 @@ from msgspec import structs
 from contracts.cases.batches import open_draw
 from contracts.commitments import commit
 from contracts.errors import ContractError
-from contracts.holdbodies import BatchLine, BatchSettle, BatchSubmit, GuaranteeDraw
+from contracts.holdbodies import BatchLine, BatchReview, BatchSettle, BatchSubmit, GuaranteeDraw, LineVerdict
 from contracts.holdstates import read_batch, read_guarantee
 from contracts.identifiers import derive_batch_id
 from ledger.encoding import encode
@@ -152,43 +152,59 @@ def test_what_is_owed_ages_by_the_day_of_its_draw(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-def test_a_reviewer_without_the_draw_or_with_another_one_endorses_nothing(tmp_path: Path) -> None:
-    """The hospital asks more than was drawn, in a batch that it commits to itself."""
+async def ask_too_much(world: World) -> str:
+    """A hospital asks more than was drawn on line 0, and commits to something else on line 2. The batch's id."""
+    openings = await month(world, 3)
+    lines = [{**_line(opening), "salt": make_hex(f"line {place}")} for place, opening in enumerate(openings)]
+    lines[0]["amount_fen"] = 999
+    totals = {"salt": make_hex("totals"), "lines": 3, "amount_fen": 999 + 801 + 802, "currency": "CNY"}
+    commits = [commit("batch-line", line) for line in lines[:2]] + [make_hex("something else")]
+    body = BatchSubmit(
+        insurer="insurer",
+        reviewer="tpa",
+        sequence=1,
+        from_ms=1,
+        to_ms=world.network.now_ms,
+        totals_commit=commit("batch-totals", totals),
+        lines=tuple(BatchLine(line["guarantee_id"], found) for line, found in zip(lines, commits, strict=True)),
+    )
+    batch_id = derive_batch_id("hospital", "insurer", 1)
+    content = {"lines": lines, "totals": totals}
+    await billing(world, "hospital")._act(batch_id, "batch.submit", body, content, {"insurer", "tpa"})
+    await world.settle()
+    return batch_id
+
+
+def test_a_reviewer_endorses_only_what_was_drawn(tmp_path: Path) -> None:
     world = World(tmp_path)
 
     async def story() -> str:
-        openings = await month(world, 3)
-        hospital = billing(world, "hospital")
-        dear = {name: openings[0][name] for name in ("guarantee_id", "claim_id", "currency")}
-        lines = [
-            {**dear, "amount_fen": 999, "salt": make_hex("line 0")},
-            {**_line(openings[1]), "salt": make_hex("line 1")},
-            {**_line(openings[2]), "salt": make_hex("line 2")},
-        ]
-        totals = {"salt": make_hex("totals"), "lines": 3, "amount_fen": 999 + 801 + 802, "currency": "CNY"}
-        commits = [commit("batch-line", line) for line in lines[:2]] + [make_hex("something else")]
-        pairs = zip(lines, commits, strict=True)
-        body = BatchSubmit(
-            insurer="insurer",
-            reviewer="tpa",
-            sequence=1,
-            from_ms=1,
-            to_ms=world.network.now_ms,
-            totals_commit=commit("batch-totals", totals),
-            lines=tuple(BatchLine(line["guarantee_id"], found) for line, found in pairs),
-        )
-        batch_id = derive_batch_id("hospital", "insurer", 1)
-        content = {"lines": lines, "totals": totals}
-        await hospital._act(batch_id, "batch.submit", body, content, {"insurer", "tpa"})
-        await world.settle()
+        batch_id = await ask_too_much(world)
         await billing(world, "tpa").review(batch_id, {})
         await world.settle()
         return batch_id
 
-    batch_id = asyncio.run(story())
-    shown = billing(world, "hospital").batch(batch_id)
+    shown = billing(world, "hospital").batch(asyncio.run(story()))
     assert [line["reason"] for line in shown["lines"]] == ["AMOUNT_DIFFERS", None, "OPENING_DIFFERS"]
     assert [line["status"] for line in shown["lines"]] == ["returned", "endorsed", "returned"]
+
+
+@pytest.mark.parametrize("returned", [0, 2], ids=["a line that does not open", "another sum than drawn"])
+def test_an_insurer_pays_no_line_that_should_not_have_been_endorsed(tmp_path: Path, returned: int) -> None:
+    world = World(tmp_path)
+
+    async def story() -> None:
+        batch_id = await ask_too_much(world)
+        back = LineVerdict(returned, "returned", make_hex("reason"))
+        kept = [LineVerdict(place, "endorsed", None) for place in range(3) if place != returned]
+        body = BatchReview(batch_id, (back, *kept))
+        await billing(world, "tpa")._act(batch_id, "batch.review", body, {"reasons": []}, {"hospital", "insurer"})
+        await world.settle()
+        due = 999 + 801 + 802 - (999, 801, 802)[returned]
+        with pytest.raises(BillingRefused, match="not what was drawn"):
+            await billing(world, "insurer").settle(batch_id, due, BOOKING)
+
+    asyncio.run(story())
 
 
 def _line(opening: dict[str, Any]) -> dict[str, Any]:
