@@ -265,6 +265,7 @@ def test_what_the_ledger_refuses_leaves_no_parcel(tmp_path: Path) -> None:
         await world.settle()
         assert read_batch(world.network.state.read, batch_id) is None
         assert world.houses["tpa"].ports.vault.parcels("batch", batch_id) == ()
+        assert world.houses["tpa"].ports.vault.pending() == (), "it never left"
         assert hospital.vault.outbox.owed() == 0
         again, _ = await hospital.submit("insurer", "tpa")
         await world.settle()
