@@ -5,7 +5,7 @@ hold: money leaves as integer fen or as yuan with two digits, never through a fr
 run as a formula is made text; a mapping with faults is answered with all of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -60,6 +60,10 @@ class ClosedClaim(Struct, frozen=True, forbid_unknown_fields=True):
         return f"{self.batch}-{self.number:06d}"
 
 
+MAX_WORDS: Final = 300
+"""Characters that an error repeats of what the schema found: keys of a document from outside may be long."""
+MAX_SHOWN: Final = 20
+"""Faults that one error names; the others are counted."""
 FIELDS: Final = frozenset({*ClosedClaim.__struct_fields__, "sequence"})
 FORMS: Final[Mapping[str, frozenset[str]]] = {
     "fen": frozenset({"claimed_fen", "payable_fen"}),
@@ -91,12 +95,14 @@ def read_mapping(document: Any) -> ClosingMapping:
     try:
         mapping = msgspec.convert(document, ClosingMapping)
     except msgspec.ValidationError as error:
-        raise InputError("mapping", "", str(error)) from None
+        raise InputError("mapping", "", str(error)[:MAX_WORDS]) from None
     faults = [fault for place, column in enumerate(mapping.column) for fault in _faults(place, column)]
+    if any(column.field is not None and column.field not in FIELDS for column in mapping.column):
+        faults.append(f"fields are {', '.join(sorted(FIELDS))}")
     names = [column.name for column in mapping.column]
     faults += [f"{name!r} heads two columns" for name in sorted({name for name in names if names.count(name) > 1})]
     if faults:
-        raise InputError("mapping", "/column", "; ".join(faults))
+        raise InputError("mapping", "/column", list_faults(faults))
     return mapping
 
 
@@ -105,13 +111,19 @@ def render_row(claim: ClosedClaim, mapping: ClosingMapping, utc_offset_minutes: 
     return {column.name: _cell(claim, column, utc_offset_minutes) for column in mapping.column}
 
 
+def list_faults(faults: Sequence[str]) -> str:
+    """The first `MAX_SHOWN` faults as one text, and how many more there are."""
+    more = len(faults) - MAX_SHOWN
+    return "; ".join(faults[:MAX_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
 def _faults(place: int, column: Column) -> list[str]:
     if (column.field is None) == (column.value is None):
         return [f"column {place + 1}: name either a field or a value"]
     if column.field is None:
         return []
     if column.field not in FIELDS:
-        return [f"column {place + 1}: there is no field {column.field}; fields are {', '.join(sorted(FIELDS))}"]
+        return [f"column {place + 1}: there is no field {column.field}"]
     if column.form != "text" and column.field not in FORMS[column.form]:
         return [f"column {place + 1}: {column.field} has no form {column.form}"]
     return []

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from contracts.calendar import is_date
 from contracts.errors import InputError
+from contracts.reports.closings import MAX_WORDS, list_faults
 
 Unit: TypeAlias = Literal["year", "person_month", "visit", "case"]
 MAX_RATES: Final = 200
@@ -70,10 +71,10 @@ def read_rates(document: Any) -> RateTable:
     try:
         table = msgspec.convert(document, RateTable)
     except msgspec.ValidationError as error:
-        raise InputError("rates", "", str(error)) from None
+        raise InputError("rates", "", str(error)[:MAX_WORDS]) from None
     faults = [fault for place, rate in enumerate(table.rate) for fault in _faults(place, rate)]
     if faults:
-        raise InputError("rates", "/rate", "; ".join(faults))
+        raise InputError("rates", "/rate", list_faults(faults))
     return table
 
 
@@ -90,7 +91,7 @@ def build_statement(table: RateTable, first: str, last: str, counted: Mapping[Un
     if not chosen:
         faults.append("no rate is in force in the period")
     if faults:
-        raise InputError("rates", "/rate", "; ".join(faults))
+        raise InputError("rates", "/rate", list_faults(faults))
     lines = tuple(_line(rate, counted) for rate in chosen)
     total = sum(line.total_fen for line in lines)
     return FeeStatement(table.provider, table.payer, first, last, table.currency, lines, total)

@@ -239,12 +239,14 @@ OUTSIDE = (
         lambda data: read_mapping(decode(data)),
         lambda: samples.values({"column": [{"name": "a", "field": "decision", "words": {"approved": "b"}}]}),
         (InputError, DecodeError),
+        message=3_000,
     ),
     Decoder(
         "contracts.reports.fees:read_rates",
         lambda data: read_rates(decode(data)),
         lambda: samples.values({"provider": "a", "payer": "b", "currency": "CNY", "rate": [RATE]}),
         (InputError, DecodeError),
+        message=3_000,
     ),
     Decoder(
         "node.api.transactions:split_batch",
@@ -355,7 +357,9 @@ OUTSIDE = (
         _resources,
         (FolderError,),
     ),
-    Decoder("node.wallet:decode_wallet", decode_wallet, _wallets, (WalletError,), encode_wallet, weight=2),
+    Decoder(
+        "node.wallet:decode_wallet", decode_wallet, _wallets, (WalletError,), encode_wallet, canonical=False, weight=2
+    ),
     Decoder(
         "node.wallet:open_mail",
         lambda data: open_mail(_wallet(), data),

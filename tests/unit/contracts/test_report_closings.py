@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from contracts.errors import InputError
-from contracts.reports.closings import ClosedClaim, read_mapping, render_row
+from contracts.reports.closings import MAX_SHOWN, MAX_WORDS, ClosedClaim, read_mapping, render_row
 from contracts.reports.fees import build_statement, read_rates
 
 CLOSED = ClosedClaim(
@@ -99,6 +99,15 @@ def test_every_fault_of_a_mapping_is_named() -> None:
     assert "length" in fault({"column": []})
     assert fault({"columns": []})
     assert fault([])
+
+
+def test_words_of_a_mapping_are_repeated_in_part() -> None:
+    assert len(fault({"column": [{"x" * 7_000: 1}]})) <= MAX_WORDS
+    assert len(fault({"y" * 7_000: 1}, read_rates)) <= MAX_WORDS
+    many = fault({"column": [{"name": f"c{number}"} for number in range(MAX_SHOWN + 5)]})
+    assert f"column {MAX_SHOWN}:" in many
+    assert f"column {MAX_SHOWN + 1}:" not in many
+    assert many.endswith("and 5 more")
 
 
 RATES = {
