@@ -95,7 +95,7 @@ def read_mapping(document: Any) -> ClosingMapping:
     try:
         mapping = msgspec.convert(document, ClosingMapping)
     except msgspec.ValidationError as error:
-        raise InputError("mapping", "", str(error)[:MAX_WORDS]) from None
+        raise InputError("mapping", "", quote_words(error)) from None
     faults = [fault for place, column in enumerate(mapping.column) for fault in _faults(place, column)]
     if any(column.field is not None and column.field not in FIELDS for column in mapping.column):
         faults.append(f"fields are {', '.join(sorted(FIELDS))}")
@@ -111,6 +111,11 @@ def render_row(claim: ClosedClaim, mapping: ClosingMapping, utc_offset_minutes: 
     return {column.name: _cell(claim, column, utc_offset_minutes) for column in mapping.column}
 
 
+def quote_words(error: Exception) -> str:
+    """The printable part of a schema's error, at most `MAX_WORDS` characters."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(error)[:MAX_WORDS])
+
+
 def list_faults(faults: Sequence[str]) -> str:
     """The first `MAX_SHOWN` faults as one text, and how many more there are."""
     more = len(faults) - MAX_SHOWN
@@ -123,7 +128,7 @@ def _faults(place: int, column: Column) -> list[str]:
     if column.field is None:
         return []
     if column.field not in FIELDS:
-        return [f"column {place + 1}: there is no field {column.field}"]
+        return [f"column {place + 1}: there is no field {column.field!r}"]
     if column.form != "text" and column.field not in FORMS[column.form]:
         return [f"column {place + 1}: {column.field} has no form {column.form}"]
     return []

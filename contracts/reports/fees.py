@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from contracts.calendar import is_date
 from contracts.errors import InputError
-from contracts.reports.closings import MAX_WORDS, list_faults
+from contracts.reports.closings import list_faults, quote_words
 
 Unit: TypeAlias = Literal["year", "person_month", "visit", "case"]
 MAX_RATES: Final = 200
@@ -71,7 +71,7 @@ def read_rates(document: Any) -> RateTable:
     try:
         table = msgspec.convert(document, RateTable)
     except msgspec.ValidationError as error:
-        raise InputError("rates", "", str(error)[:MAX_WORDS]) from None
+        raise InputError("rates", "", quote_words(error)) from None
     faults = [fault for place, rate in enumerate(table.rate) for fault in _faults(place, rate)]
     if faults:
         raise InputError("rates", "/rate", list_faults(faults))

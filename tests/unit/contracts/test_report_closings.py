@@ -90,7 +90,7 @@ def test_every_fault_of_a_mapping_is_named() -> None:
     )
     for part in (
         "column 1",
-        "no field amount",
+        "no field 'amount'",
         "column 3: decision has no form yuan",
         "column 4",
         "'a' heads two columns",
@@ -104,6 +104,8 @@ def test_every_fault_of_a_mapping_is_named() -> None:
 def test_words_of_a_mapping_are_repeated_in_part() -> None:
     assert len(fault({"column": [{"x" * 7_000: 1}]})) <= MAX_WORDS
     assert len(fault({"y" * 7_000: 1}, read_rates)) <= MAX_WORDS
+    for document in ({"column": [{"name": "a", "field": "\u202e"}]}, {"column": [{"\u202e": 1}]}):
+        assert fault(document).isprintable()
     many = fault({"column": [{"name": f"c{number}"} for number in range(MAX_SHOWN + 5)]})
     assert f"column {MAX_SHOWN}:" in many
     assert f"column {MAX_SHOWN + 1}:" not in many
