@@ -17,6 +17,7 @@ from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -139,7 +140,7 @@ def certificate_der(certificate_pem: bytes) -> bytes:
     """The DER form of one PEM certificate. Raises KeyFileError `format`."""
     try:
         return x509.load_pem_x509_certificate(certificate_pem).public_bytes(Encoding.DER)
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise KeyFileError("format", "no PEM certificate") from None
 
 
@@ -150,8 +151,8 @@ def spki_hash(certificate: bytes) -> str:
     """
     try:
         public = x509.load_der_x509_certificate(certificate).public_key()
-    except ValueError:
-        raise KeyFileError("format", "no DER certificate") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise KeyFileError("format", "no DER certificate with a key of a known kind") from None
     info = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(info).hexdigest()
 

@@ -15,8 +15,9 @@ from contracts.inputs import decode_document
 from contracts.machine.errors import ProgramRefused
 from contracts.product import read_product
 from ledger.certificates import Vote
+from ledger.crypto.keys import certificate_der, generate_tls_identity, spki_hash
 from ledger.encoding import convert, encode
-from ledger.errors import DecodeError, StoreError
+from ledger.errors import DecodeError, KeyFileError, StoreError
 from ledger.parts import join_parts
 from ledger.storetables import decode_changes
 from node.agents.programs import read_bundle
@@ -113,3 +114,12 @@ def test_the_path_of_a_deep_place_is_short() -> None:
     with pytest.raises(InputError) as refused:
         decode_document("{" + f"{text}:{{" * 70 + "}" * 71)
     assert len(str(refused.value)) <= MAX_MESSAGE
+
+
+def test_a_certificate_with_a_key_of_an_unknown_kind_is_refused() -> None:
+    certificate = certificate_der(generate_tls_identity("node").certificate_pem)
+    known, unknown = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d030102")  # curves of X9.62
+    assert known in certificate
+    with pytest.raises(KeyFileError) as caught:
+        spki_hash(certificate.replace(known, unknown))
+    assert caught.value.code == "format"
