@@ -1,4 +1,4 @@
-"""How many cases run, and that they really did: the whole volume is asked for with CLAIMNODE_FUZZ_CASES=100000.
+"""How many cases run, and that they really did: the whole volume is asked for with CLAIMNODE_FUZZ_CASES=60000.
 
 The number of cases of each test travels as a property of its report, so it also arrives from other processes; the sum
 is printed, and a run that asked for a volume and stayed below it fails.

@@ -1,6 +1,6 @@
 """Every decoder of bytes or text from outside, with broken input: a value, or its own error, and nothing else.
 
-A few cases in the usual run; CLAIMNODE_FUZZ_CASES=100000 spreads that many over all decoders by their weight. A case
+A few cases in the usual run; CLAIMNODE_FUZZ_CASES=60000 spreads that many over all decoders by their weight. A case
 that fails is printed with its seed and a blob that makes it again.
 """
 
