@@ -11,7 +11,14 @@
 `detail` never contains personal or medical data.
 """
 
+import traceback
+from pathlib import Path
+from typing import Final
+
 from contracts.errors import MAX_PATH, shorten
+
+MAX_PLACES: Final = 8
+"""Innermost places of a fault that are logged."""
 
 
 class NodeError(Exception):
@@ -53,3 +60,10 @@ class SnapshotRefused(NodeError):
 
 class Unavailable(NodeError):
     """Something this node depends on did not answer in time."""
+
+
+def describe_fault(error: BaseException) -> str:
+    """What broke and where, without the error's text or any value: those may repeat a document."""
+    places = traceback.extract_tb(error.__traceback__)
+    where = " < ".join(f"{Path(place.filename).name}:{place.lineno}" for place in reversed(places[-MAX_PLACES:]))
+    return f"{type(error).__name__} at {where}"

@@ -18,7 +18,7 @@ from contracts.receipts import Event
 from ledger.errors import LedgerError, StoreError
 from node.agents.ports import Ports
 from node.agents.submitting import Submitter
-from node.errors import NodeError
+from node.errors import NodeError, describe_fault
 from node.outcomes import FinalBlock
 from node.vault import StoredParcel
 from node.vault.worklist import WorkItem
@@ -177,16 +177,6 @@ class Agent:
         except (NodeError, LedgerError, MachineError, ContractError) as error:
             _log.warning("agent.put_off", agent=self.name, subject=item.subject, code=error.code)
             return wait(error.code)
-        except Exception as error:
-            _log.error(
-                "agent.fault", agent=self.name, subject=item.subject, fault=type(error).__name__, at=_place(error)
-            )
+        except Exception as error:  # our own fault costs this subject its turn, not the others theirs
+            _log.error("agent.fault", agent=self.name, subject=item.subject, fault=describe_fault(error))
             return wait("internal")
-
-
-def _place(error: Exception) -> str:
-    """Where a fault of ours arose, without its text: that could quote a document."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else "unknown"

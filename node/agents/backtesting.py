@@ -23,7 +23,7 @@ from node.agents.candidates import Candidate, CandidateRefused, build_candidate,
 from node.agents.pastclaims import PastClaim, PastClaims
 from node.agents.ports import Ports
 from node.agents.trials import Trials, Tried
-from node.errors import NodeError, Unavailable
+from node.errors import NodeError, Unavailable, describe_fault
 from node.machine.examining import Texts
 
 MAX_CLAIMS: Final = 10_000
@@ -143,8 +143,8 @@ class Backtester:
             job.status = "done"
         except (NodeError, MachineError, ContractError, LedgerError) as error:
             job.status, job.code, job.detail = "failed", error.code, error.detail
-        except Exception as error:
-            _log.error("backtest.fault", fault=type(error).__name__)
+        except Exception as error:  # a job of its own: it ends with a code, the node goes on
+            _log.error("backtest.fault", fault=describe_fault(error))
             job.status, job.code, job.detail = "failed", "internal", "this node made a mistake; its log says more"
 
     async def _measure(self, job: Job, candidate: Candidate) -> dict[str, Any]:

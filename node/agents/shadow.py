@@ -21,6 +21,7 @@ from node.agents.candidates import Candidate, CandidateRefused, build_candidate,
 from node.agents.pastclaims import PastClaims
 from node.agents.ports import Ports
 from node.agents.trials import Trials, Tried
+from node.errors import describe_fault
 from node.machine.examining import Texts
 from node.vault import StoredParcel
 from node.vault.worklist import WorkItem
@@ -177,8 +178,8 @@ class ShadowAgent(Agent):
             tried = await self._try(claim_id, setting)
         except (CandidateRefused, MachineError) as error:
             tried = Tried(claim_id, code=error.code, detail=error.detail)
-        except Exception as error:
-            _log.error("shadow.fault", claim=claim_id, fault=type(error).__name__)
+        except Exception as error:  # a trial beside the decision: whatever it meets, the claim is not touched
+            _log.error("shadow.fault", claim=claim_id, fault=describe_fault(error))
             tried = Tried(claim_id, code="internal")
         finally:
             self._running = None

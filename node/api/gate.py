@@ -7,23 +7,20 @@ an observer sees each request and each response whole, as they crossed the edge.
 
 import asyncio
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node.api.problems import ApiError, has_code, problem_of
+from node.errors import describe_fault
 
 MAX_BODY: Final = 16 * 2**20
 """One batch of 1,000 transactions, or a record of a few hundred scanned pages."""
 MAX_SECONDS: Final = 60.0
 """Longer than any wait a route offers (30 s); beyond it something is stuck."""
-MAX_PLACES: Final = 8
-"""Innermost places of a fault that are logged."""
 STREAMS: Final = frozenset({"/v1/events"})
 """Paths that answer for as long as the client listens."""
 
@@ -65,7 +62,7 @@ class Gate:
                 await self._app(scope, passage.receive, passage.send)
         except TimeoutError:
             await passage.fail(ApiError(504, "time_limit", f"no answer within {MAX_SECONDS:.0f} s; ask again"))
-        except Exception as error:
+        except Exception as error:  # the edge of the process: whoever asked gets an answer, the log says where
             if not has_code(error):
                 _log.error("request_failed", method=scope["method"], fault=describe_fault(error))
             await passage.fail(error)
@@ -122,13 +119,6 @@ class _Passage:
             status=self.status,
             response=b"".join(self._response),
         )
-
-
-def describe_fault(error: BaseException) -> str:
-    """What broke and where, without the error's text or any value: those may repeat a document."""
-    places = traceback.extract_tb(error.__traceback__)
-    where = " < ".join(f"{Path(place.filename).name}:{place.lineno}" for place in reversed(places[-MAX_PLACES:]))
-    return f"{type(error).__name__} at {where}"
 
 
 def _declared_length(scope: Scope) -> int:

@@ -18,6 +18,7 @@ from ledger.blocks import Block, Header, decode_block, header_hash
 from ledger.errors import LedgerError, StoreError
 from node.chain import Chain
 from node.clock import Clock
+from node.errors import describe_fault
 from node.mempool import Mempool
 from node.signatures import SignatureMemory
 
@@ -125,7 +126,7 @@ class Workshop:
         except (LedgerError, ContractError) as error:
             return Judgement(Verdict.INVALID, detail=f"{error.code}: {error.detail}")
         except Exception as error:  # a defect here must not end the node: the others may compute it (A7)
-            return Judgement(Verdict.INVALID, detail=f"execution_failed: {type(error).__name__} in {_place(error)}")
+            return Judgement(Verdict.INVALID, detail=f"execution_failed: {describe_fault(error)}")
         return Judgement(Verdict.VALID)
 
     def execute(self, state: ChainState, block: Block) -> ExecutedBlock:
@@ -155,11 +156,3 @@ class Workshop:
         """Whether a pending transaction is not in the ancestry of `parent`."""
         state = self._chain.state_after(parent)
         return state is not None and any(not state.is_recent(item.tx_id) for item in self._mempool)
-
-
-def _place(error: Exception) -> str:
-    """Module and line where it was raised; never its text, which may hold a value."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "?" if trace is None else f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"

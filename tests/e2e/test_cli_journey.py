@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from ledger.certificates import Certificate, verify_finality
 from ledger.encoding import encode
 from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.transactions import decode_transaction
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "network-config" / "demo" / "network.toml"
@@ -45,7 +45,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     command = [sys.executable, "-m", "cli.main", "network", "up", str(folder)]
     up = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        _wait(
+        wait_until(
             lambda: all(open_client(str(folder / name)).is_ready() for name in ("hospital", "insurer", "tpa")), START_S
         )
         yield folder
@@ -73,16 +73,9 @@ def _children_of(folder: Path) -> list[str]:
     return found
 
 
-def _wait(reached: Any, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.2)  # other processes bring it about: nothing here can be awaited, the deadline bounds it
-
-
 def test_status_names_every_node(net: Path) -> None:
-    _wait(lambda: open_client(str(net / "insurer-b")).is_ready(), SETTLE_S)
-    _wait(lambda: open_client(str(net / "commission")).is_ready(), SETTLE_S)
+    wait_until(lambda: open_client(str(net / "insurer-b")).is_ready(), SETTLE_S)
+    wait_until(lambda: open_client(str(net / "commission")).is_ready(), SETTLE_S)
     nodes = claimnode("network", "status", net, "--json")["nodes"]
     assert [item["name"] for item in nodes] == ["commission", "hospital", "insurer", "insurer-b", "tpa"]
     assert all(item["ready"] for item in nodes)
@@ -98,7 +91,7 @@ def test_from_draft_to_report_to_revocation(net: Path, tmp_path: Path) -> None:
     node = ("--node", net / "hospital", "--json")
     published = claimnode("record", "publish", f"admission={admission}", "--consent", consent_id, *node)
     assert [item["code"] for item in published["records"]] == ["ok"]
-    _wait(lambda: claimnode("claim", "list", "--node", net / "insurer", "--json")["claims"], SETTLE_S)
+    wait_until(lambda: claimnode("claim", "list", "--node", net / "insurer", "--json")["claims"], SETTLE_S)
     (claim,) = claimnode("claim", "list", "--node", net / "insurer", "--json")["claims"]
     assert claim["consent_id"] == consent_id
     assert claimnode("claim", "list", "--node", net / "insurer-b", "--json")["claims"] == []
@@ -114,7 +107,7 @@ def test_a_transaction_is_proved_to_whoever_holds_the_genesis(net: Path) -> None
     terms = next(iter(SeededEpisodes().episodes())).policies[0]
     policy = {"terms": terms.terms, "product": terms.product, "co_adjudicators": ["tpa"], "escalation_to": "commission"}
     sent = client.commit_policies([policy], wait_s=30)
-    _wait(lambda: client.status()["height"] > sent["height"], SETTLE_S)
+    wait_until(lambda: client.status()["height"] > sent["height"], SETTLE_S)
     proof = client.get(f"/v1/proofs/transactions/{sent['tx_id']}")
     signed = decode_transaction(encode(proof["transaction"]))
     assert signed.tx_id == sent["tx_id"]
@@ -168,7 +161,7 @@ def test_an_invoice_is_proved_unused_until_it_is_used(net: Path, tmp_path: Path)
     assert claimnode("audit", "verify", record, *trust, "--json")["about"]["hospital"] == "hospital"
     used = tmp_path / "used.proof"
     asked = ("audit", "absent", "--invoice", invoice, "--out", used, "--node")
-    _wait(lambda: _exit_code(*asked, net / "insurer") == 1, SETTLE_S)
+    wait_until(lambda: _exit_code(*asked, net / "insurer") == 1, SETTLE_S)
     shown = claimnode("audit", "verify", used, *trust, "--invoice", invoice, "--json")
     assert shown["kind"] == "invoice-presence"
     used.unlink()

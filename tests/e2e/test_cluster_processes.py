@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from tests.support.cluster import ROLES, sign_policy
 from tests.support.databases import POSTGRESQL, SQLITE, end_sessions, new_schema, new_server_database, run_sql
 from tests.support.processes import ProcessCluster, running
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 WAIT_S = 30
@@ -35,10 +36,11 @@ def height(cluster: ProcessCluster, name: str) -> int:
 
 
 def until_height(cluster: ProcessCluster, name: str, wanted: int) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while height(cluster, name) < wanted:
-        assert time.monotonic() < deadline, f"{name} stays at {height(cluster, name)}, wanted {wanted}"
-        time.sleep(0.05)  # another process commits: nothing here can be awaited, the deadline bounds it
+    wait_until(
+        lambda: height(cluster, name) >= wanted,
+        WAIT_S,
+        lambda: f"{name} stays at {height(cluster, name)}, wanted {wanted}",
+    )
 
 
 @pytest.fixture(params=[SQLITE, POSTGRESQL])

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from cli.demo_episode import EpisodeRunner
 from cli.episodes import Episode, EpisodePolicy
 from cli.node_options import open_client
 from contracts.genesis import decode_genesis
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "network-config" / "demo" / "network.toml"
@@ -36,10 +36,7 @@ def claimnode(*arguments: str | Path, code: int = 0) -> Any:
 
 
 def until(reached: Any, seconds: float = START_S) -> None:
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.2)  # other processes bring it about: nothing here can be awaited, the deadline bounds it
+    wait_until(reached, seconds)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from node.main import EXIT_DISK
 from tests.support.cluster import sign_policy
 from tests.support.failing_disk import FAULT
 from tests.support.processes import ProcessCluster
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 WAIT_S = 30
@@ -34,10 +35,9 @@ def commit(cluster: ProcessCluster, at: str) -> int:
 
 def until(cluster: ProcessCluster, name: str, holds: Callable[[dict[str, Any]], bool]) -> None:
     """Return when a node's status is as `holds` wants it."""
-    deadline = time.monotonic() + WAIT_S
-    while not holds(cluster.request(name, "GET", "/v1/status")[1]):
-        assert time.monotonic() < deadline, f"{name} does not come to that"
-        time.sleep(0.05)  # another process commits: nothing here can be awaited, the deadline bounds it
+    wait_until(
+        lambda: holds(cluster.request(name, "GET", "/v1/status")[1]), WAIT_S, lambda: f"{name} does not come to that"
+    )
 
 
 def test_a_failing_fsync_ends_the_process_and_a_slow_one_slows_its_node_alone(tmp_path: Path) -> None:

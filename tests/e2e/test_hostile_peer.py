@@ -29,6 +29,7 @@ from node.peers.frames import encode_message, encode_request
 from tests.support.cluster import NETWORK, policy_body
 from tests.support.peer_network import traitor
 from tests.support.processes import ProcessCluster, running
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -72,9 +73,12 @@ def check_alive(cluster: ProcessCluster) -> None:
     assert answer["receipt"]["code"] == "ok"
     roots = set()
     for name in HONEST:
-        deadline = time.monotonic() + FINAL_S
-        while cluster.request(name, "GET", f"/v1/transactions/{signed.tx_id}")[1].get("status") != "final":
-            assert time.monotonic() < deadline, name
+        path = f"/v1/transactions/{signed.tx_id}"
+        wait_until(
+            lambda name=name, path=path: cluster.request(name, "GET", path)[1].get("status") == "final",
+            FINAL_S,
+            lambda name=name: name,
+        )
         roots.add(cluster.request(name, "GET", f"/v1/blocks/{answer['height']}")[1]["header"]["state_root"])
     assert len(roots) == 1
     for name in HONEST:
@@ -91,9 +95,7 @@ def refusals(cluster: ProcessCluster, name: str = TARGET) -> set[str]:
 
 def check_refused(cluster: ProcessCluster, code: str) -> None:
     """The refusal is logged; the node may write it just after the stranger saw its connection end."""
-    deadline = time.monotonic() + FINAL_S
-    while code not in refusals(cluster):
-        assert time.monotonic() < deadline, refusals(cluster)
+    wait_until(lambda: code in refusals(cluster), FINAL_S, lambda: refusals(cluster))
 
 
 def peer_port(cluster: ProcessCluster) -> int:
@@ -251,7 +253,5 @@ def test_the_member_comes_back_in_good_faith(cluster: ProcessCluster) -> None:
     cluster.until_ready(TRAITOR)
     check_alive(cluster)
     height = cluster.request(TARGET, "GET", "/v1/status")[1]["height"]
-    deadline = time.monotonic() + FINAL_S
-    while cluster.request(TRAITOR, "GET", "/v1/status")[1]["height"] < height:
-        assert time.monotonic() < deadline
+    wait_until(lambda: cluster.request(TRAITOR, "GET", "/v1/status")[1]["height"] >= height, FINAL_S)
     assert set(cluster.request(TRAITOR, "GET", "/v1/status")[1]["peers"]) == set(HONEST)

@@ -63,7 +63,7 @@ async def _witnessed(session: aiohttp.ClientSession, url: str, log: str, witness
             data, count = await answer.read(), answer.headers.get("X-Claimnode-Witnesses")
         if answer.status == 200 and count == "1":
             break
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # nodes cosign when they come to it; the caller's timeout bounds it
     note = parse_note(data)
     assert len(verify_note(note, [parse_vkey(log), parse_vkey(witness)])) == 2
     checkpoint = parse_checkpoint(note.text)

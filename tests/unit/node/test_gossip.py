@@ -78,7 +78,7 @@ def test_a_peer_is_blamed_for_forgeries_and_not_for_news() -> None:
         intake = Intake(admit, lambda peer, code: blamed.append((peer, code)), taken.set, Pace(lambda: False))
         intake.receive("p", join_parts([b"ok", b"bad", b"full", b"new", b"late"]))
         task = asyncio.ensure_future(intake.run())
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # room for a blame that must not come: it has no event
         task.cancel()
         assert blamed == [("p", "gossip_bad_signature")]
         assert intake.dropped == 1
